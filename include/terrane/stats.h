@@ -1,0 +1,56 @@
+/* Counters. Reading them costs O(1): nothing is walked, no lock is taken. */
+#ifndef TERRANE_STATS_H
+#define TERRANE_STATS_H
+
+#include <stdint.h>
+#include <terrane/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Layout version of struct terrane_stats; fields are only ever added at its end. */
+#define TERRANE_STATS_VERSION 1
+
+/* What a space has done and holds. All sizes in bytes. A field is exact when no thread is inside
+ * the library; while threads run, fields may be a few operations apart from each other. */
+struct terrane_stats {
+    uint64_t version; /* TERRANE_STATS_VERSION */
+
+    uint64_t window_bytes;   /* addresses reserved for runs */
+    uint64_t meta_bytes;     /* descriptors, tables and caches that may be resident, at most */
+    uint64_t run_bytes;      /* runs handed out, page-rounded: what users and heaps hold */
+    uint64_t run_bytes_peak; /* its maximum so far */
+    uint64_t dirty_bytes;    /* free runs whose pages are still resident (warm) */
+    uint64_t small_bytes;    /* part of run_bytes that is blocks of size classes */
+    uint64_t large_bytes;    /* part of run_bytes that is large objects */
+
+    uint64_t mappings;        /* kernel mappings that this space accounts for */
+    uint64_t mappings_budget; /* most that it allows itself */
+
+    uint64_t commits;        /* ranges made usable */
+    uint64_t discards;       /* calls that gave pages back */
+    uint64_t discard_bytes;  /* pages given back */
+    uint64_t moves;          /* ranges moved by page table */
+    uint64_t move_bytes;     /* bytes moved by page table instead of being copied */
+    uint64_t copies;         /* resizes and moves that copied */
+    uint64_t copy_bytes;     /* bytes copied by them */
+    uint64_t grown_in_place; /* resizes of large objects that needed neither */
+    uint64_t aliases;        /* ranges aliased */
+    uint64_t alias_bytes;    /* bytes aliased instead of being copied */
+    uint64_t budget_refusals; /* moves and aliases that copied for want of mappings */
+
+    uint64_t large_allocs; /* large objects allocated */
+    uint64_t large_frees;  /* large objects freed */
+    uint64_t remote_frees; /* objects freed by another thread than their heap's owner */
+    uint64_t heaps;        /* heaps that exist, adopted ones included */
+    uint64_t adoptions;    /* heaps taken over from ended threads */
+    uint64_t small_refills; /* batches taken from spans into a heap's caches */
+    uint64_t small_flushes; /* batches returned */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
