@@ -65,6 +65,8 @@ ifneq ($(MALLOC_SRC),)
 LIBS += $(MALLOC_A) $(MALLOC_SO)
 endif
 
+#: make              everything: command, libraries, benchmark workers (VARIANT=, CC=, CFLAGS=, V=1)
+#: make clean        removes build/
 .PHONY: all libs tools bench-workers clean help FORCE
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -116,7 +118,7 @@ $(BENCH): $(OUT)/bench/%: $(B)/obj/bench/%.o $(LIB_A)
 	$(call say,LD)
 	$(Q)$(CC) $(VARIANT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
 
-include mk/test.mk
+include mk/test.mk mk/check.mk mk/run.mk mk/install.mk
 
 -include $(LIB_OBJ:.o=.d) $(MALLOC_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) \
 	$(FAULT_OBJ:.o=.d) $(TEST_OBJ:.o=.d)
