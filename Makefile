@@ -1,8 +1,8 @@
 # terrane's build. `make help` lists the targets; CONTRIBUTING.md says how the parts fit.
 #
 # One invocation builds one variant: objects, tests and products lie in build/<variant>/, and the
-# products of the release variant directly in build/. Files are found by wildcard: a new .c file in a
-# floor, in tools/, bench/ or test/<kind>/ is built without editing this file.
+# products of the release variant directly in build/. Files are found by wildcard: a new .c file in
+# a floor, in tools/, bench/ or test/<kind>/ is built without editing this file.
 
 VARIANT ?= release
 CC       = gcc
@@ -30,7 +30,7 @@ CPPFLAGS += -D_GNU_SOURCE= -Iinclude -Isrc
 # allocations that a test makes for their effect.
 NO_BUILTIN := -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
 CODE     := -std=gnu11 $(WARNINGS) $(VARIANT_CFLAGS) $(NO_BUILTIN)
-# Thread-local data in the static block: one load per access, in a preloaded library always available.
+# Thread-local data in the static block: one load per access, in a preloaded library always there.
 # Sections of their own let the linker drop what a product does not use.
 LIB_CODE := $(CODE) -fPIC -fvisibility=hidden -fno-semantic-interposition -fno-plt \
 	-ftls-model=initial-exec -ffunction-sections -fdata-sections
@@ -81,7 +81,8 @@ bench-workers: $(BENCH)
 
 # Holds the compiler and its flags; rewritten, and all objects with it, only when they change.
 $(B)/flags: FORCE
-	@mkdir -p $(@D); printf '%s\n' '$(CC) $(CPPFLAGS) $(CFLAGS) $(LIB_CODE) $(LDFLAGS)' >$@.new; \
+	@mkdir -p $(@D); \
+	printf '%s\n' '$(CC) $(CPPFLAGS) $(CFLAGS) $(LIB_CODE) $(LDFLAGS)' >$@.new; \
 	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(B)/obj/src/%.o $(B)/obj/preload/%.o: CODE := $(LIB_CODE)

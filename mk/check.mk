@@ -17,8 +17,8 @@ CHECK_PARTS  := tidy release clang audit asan ubsan tsan valgrind preload packag
 SOAK_SECONDS ?= 600
 PARALLEL     := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: check unit-tests release clang audit asan ubsan tsan valgrind preload package tidy lint soak \
-	format setup-check
+.PHONY: check unit-tests release clang audit asan ubsan tsan valgrind preload package tidy lint \
+	soak format setup-check
 
 check: setup-check
 	@mkdir -p build; rm -f build/check.results
@@ -69,13 +69,15 @@ tidy: setup-check
 
 soak: setup-check
 	+$(call build,release)
-	@count=$(words $(wildcard test/soak/*.c)); export SOAK_SECONDS=$$(($(SOAK_SECONDS) / count)); \
+	@count=$(words $(wildcard test/soak/*.c)); \
+	export SOAK_SECONDS=$$(($(SOAK_SECONDS) / count)); \
 	TEST_VERBOSE=1 TEST_JOBS=1 TEST_TIMEOUT=$$((SOAK_SECONDS + 120)) test/run release soak
 
 # ---- lint ----
 
 C_FILES   := $(wildcard src/*/*.c preload/*.c tools/*.c bench/*.c examples/*.c test/*/*.c)
-H_FILES   := $(wildcard include/terrane/*.h src/*/*.h preload/*.h tools/*.h bench/*.h test/*.h test/*/*.h)
+H_FILES   := $(wildcard include/terrane/*.h src/*/*.h preload/*.h tools/*.h bench/*.h test/*.h \
+	test/*/*.h)
 LINTED    := $(filter-out test/%,$(C_FILES))
 TIDY_OK   := $(LINTED:%.c=build/lint/%.ok)
 

@@ -17,18 +17,21 @@ MAN3    := $(wildcard docs/man/*.3)
 MAN7    := $(wildcard docs/man/*.7)
 CMAKE_FILES := TerraneConfig.cmake TerraneConfigVersion.cmake
 SHARED_LIBS := libterrane.so libterrane-malloc.so
-PKG_FILES   := terrane.pc
 
 .PHONY: install uninstall
 
 # $(call into,folder,mode,files): nothing when there are no files.
-into = $(if $(strip $(3)),$(INSTALL) -d $(DESTDIR)$(1) && $(INSTALL) -m $(2) $(3) $(DESTDIR)$(1))
+into = $(if $(strip $(3)),\
+	$(INSTALL) -d $(DESTDIR)$(1) && $(INSTALL) -m $(2) $(3) $(DESTDIR)$(1))
+
+# $(call from,folder,path): the way from the one to the other.
+from = $(shell realpath -ms --relative-to=$(1) $(2))
 
 FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
 	-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|g' -e 's|@VERSION@|$(VERSION)|g' -e 's|@ABI@|$(ABI)|g' \
-	-e 's|@BACK_TO_PREFIX@|$(shell realpath -ms --relative-to=$(CMAKEDIR) $(PREFIX))|g' \
-	-e 's|@LIBDIR_FROM_PREFIX@|$(shell realpath -ms --relative-to=$(PREFIX) $(LIBDIR))|g' \
-	-e 's|@INCLUDEDIR_FROM_PREFIX@|$(shell realpath -ms --relative-to=$(PREFIX) $(INCLUDEDIR))|g'
+	-e 's|@BACK_TO_PREFIX@|$(call from,$(CMAKEDIR),$(PREFIX))|g' \
+	-e 's|@LIBDIR_FROM_PREFIX@|$(call from,$(PREFIX),$(LIBDIR))|g' \
+	-e 's|@INCLUDEDIR_FROM_PREFIX@|$(call from,$(PREFIX),$(INCLUDEDIR))|g'
 
 install: all
 	$(call into,$(BINDIR),755,$(TOOL))
@@ -52,7 +55,8 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/terrane $(LIB_A:$(OUT)/%=$(DESTDIR)$(LIBDIR)/%) \
 		$(MALLOC_A:$(OUT)/%=$(DESTDIR)$(LIBDIR)/%) \
-		$(foreach lib,$(SHARED_LIBS),$(addprefix $(DESTDIR)$(LIBDIR)/$(lib),$(empty) .$(ABI) .$(VERSION))) \
+		$(foreach lib,$(SHARED_LIBS:%=$(DESTDIR)$(LIBDIR)/%),\
+			$(lib) $(lib).$(ABI) $(lib).$(VERSION)) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/terrane.pc \
 		$(foreach page,$(MAN1) $(MAN3) $(MAN7),\
 			$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))

@@ -8,9 +8,9 @@
 # In a sanitized variant all link statically, and the programs on the drop-in malloc are left out
 # where the sanitizer brings a malloc of its own.
 #
-# An object that defines __wrap_tn_os_<verb> takes that verb's place in its program: os_fault.o in the
-# fault tests, the program itself where its name starts with fake_. The linker's --wrap list is read
-# from the object's symbols.
+# An object that defines __wrap_tn_os_<verb> takes that verb's place in its program: os_fault.o in
+# the fault tests, the program itself where its name starts with fake_. The linker's --wrap list is
+# read from the object's symbols.
 
 KINDS     := unit api conform misuse fault model soak
 TEST_SRC  := $(wildcard $(KINDS:%=test/%/*.c))

@@ -3,7 +3,8 @@
 #
 #   scripts/setup.sh run|check|bench-peers...
 #
-# Silent and instant when nothing is missing. Without root or sudo it prints the line to run and fails.
+# Silent and instant when nothing is missing. Without root or sudo it prints the line to run and
+# fails.
 set -eu
 
 missing=
@@ -52,8 +53,8 @@ need_for_bench_peers() {
     need libtbbmalloc.so libtbbmalloc2
 }
 
-# A server package starts its server when it is installed, and at every boot. Here only the program is
-# wanted: policy-rc.d refuses the start, and the unit is disabled.
+# A server package starts its server when it is installed, and at every boot. Here only the program
+# is wanted: policy-rc.d refuses the start, and the unit is disabled.
 install_missing() {
     policy=/usr/sbin/policy-rc.d
     ours=
