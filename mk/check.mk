@@ -88,7 +88,7 @@ lint: setup-check
 
 .PHONY: clang-tidy cppcheck
 clang-tidy: $(TIDY_OK)
-build/lint/%.ok: %.c .clang-tidy $(H_FILES)
+build/lint/%.ok: %.c $(wildcard .clang-tidy */.clang-tidy) $(H_FILES)
 	@mkdir -p $(@D)
 	$(call say,TIDY)
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- -std=gnu11 $(CPPFLAGS) 2>$@.log || \
