@@ -20,11 +20,14 @@ PARALLEL     := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 .PHONY: check unit-tests release clang audit asan ubsan tsan valgrind preload package tidy lint \
 	soak format setup-check
 
+# For the builds inside a part, those that its scripts start included.
+$(CHECK_PARTS): export WERROR := 1
+
 check: setup-check
 	@mkdir -p build; rm -f build/check.results
 	@export TEST_RESULTS=$(CURDIR)/build/check.results; \
 	for part in $(CHECK_PARTS); do \
-		echo "== $$part"; $(MAKE) --no-print-directory WERROR=1 $$part || exit; \
+		echo "== $$part"; $(MAKE) --no-print-directory $$part || exit; \
 	done; test/run --total
 
 setup-check:
@@ -32,7 +35,7 @@ setup-check:
 
 # $(call build,variant): one step of a check. Warnings are errors wherever a check builds.
 build = @test/run --step "build $(1)" \
-	$(MAKE) $(PARALLEL) --no-print-directory VARIANT=$(1) WERROR=1 all tests
+	$(MAKE) $(PARALLEL) --no-print-directory VARIANT=$(1) all tests
 
 unit-tests: all tests
 	@test/run $(VARIANT) $(CHECK_KINDS)
@@ -68,7 +71,7 @@ tidy: setup-check
 	@test/run --step tidy python3 test/tidy/tidy.py
 
 soak: setup-check
-	+$(call build,release)
+	+@$(MAKE) $(PARALLEL) --no-print-directory all tests
 	@count=$(words $(wildcard test/soak/*.c)); \
 	export SOAK_SECONDS=$$(($(SOAK_SECONDS) / count)); \
 	TEST_VERBOSE=1 TEST_JOBS=1 TEST_TIMEOUT=$$((SOAK_SECONDS + 120)) test/run release soak

@@ -66,7 +66,7 @@ install_missing() {
     status=0
     # shellcheck disable=SC2086 # a list of words
     $as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-        "apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing" ||
+        "apt-get update -qq && apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends $missing" ||
         status=$?
     [ -z "$ours" ] || $as_root rm -f $policy
     case " $missing " in
