@@ -20,11 +20,13 @@ TEST_SRC := $(filter-out $(ON_MALLOC),$(TEST_SRC))
 endif
 TEST_OBJ := $(TEST_SRC:%.c=$(B)/obj/%.o)
 TESTS    := $(TEST_SRC:%.c=$(B)/%)
+EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
 of_kind   = $(filter $(B)/test/$(1)/%,$(TESTS))
 on_malloc = $(filter $(ON_MALLOC:%.c=$(B)/%),$(TESTS))
 
-.PHONY: tests
-tests: $(TESTS)
+.PHONY: tests examples
+tests: $(TESTS) examples
+examples: $(EXAMPLES)
 
 $(B)/obj/test/%.o: CPPFLAGS += -Itest
 
@@ -43,6 +45,11 @@ $(call of_kind,fault): $(FAULT_OBJ)
 wrapped = $$(nm $(1) | sed -n 's/.* T __wrap_\(tn_os_[a-z0-9_]*\)$$/-Wl,--wrap=\1/p')
 $(call of_kind,fault): WRAP = $(if $(FAULT_OBJ),$(call wrapped,$(FAULT_OBJ)))
 $(filter $(B)/test/unit/fake_%,$(TESTS)): WRAP = $(call wrapped,$(B)/obj/$(@:$(B)/%=%).o)
+
+$(EXAMPLES): $(OUT)/examples/%: examples/%.c $(LIB_SO)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(CPPFLAGS) $(CODE) $(CFLAGS) $(LDFLAGS) -o $@ $^ -Wl,-rpath,'$$ORIGIN/..'
 
 # Two folders below the products, so the loader finds the shared library by a relative path.
 $(TESTS): $(B)/test/%: $(B)/obj/test/%.o

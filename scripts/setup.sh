@@ -64,10 +64,11 @@ install_missing() {
         ours=yes
     fi
     status=0
-    # shellcheck disable=SC2086 # a list of words
-    $as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-        "apt-get update -qq && apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends $missing" ||
-        status=$?
+    quietly="-y -qq -o Dpkg::Use-Pty=0 --no-install-recommends"
+    $as_root apt-get update -qq || status=$?
+    # shellcheck disable=SC2086 # lists of words
+    [ $status != 0 ] ||
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install $quietly $missing || status=$?
     [ -z "$ours" ] || $as_root rm -f $policy
     case " $missing " in
     *" redis-server "*)

@@ -1,5 +1,5 @@
-/* What a user writes first: an array that grows in a heap of its own. Built by install.sh against an
- * installed terrane, as C and as C++. */
+/* What a user writes first: an array that grows in a heap of its own. Built by install.sh against
+ * an installed terrane, as C and as C++. */
 #include <stdio.h>
 #include <string.h>
 #include <terrane/terrane.h>
