@@ -71,28 +71,12 @@ static inline uint64_t tn_mask64(unsigned count)
     return count >= 64 ? UINT64_MAX : ((uint64_t)1 << count) - 1;
 }
 
-/* Length of the longest run of set bits, in five steps at most: a run of length n survives n - 1
- * rounds of `bits & bits << 1`, and doubling shifts skip rounds. */
+/* Length of the longest run of set bits: each round shortens every run by one. */
 static inline unsigned tn_longest_run32(uint32_t bits)
 {
-    if (bits == 0)
-        return 0;
-    unsigned length = 1;
-    for (unsigned shift = 1; shift <= 16;) {
-        const uint32_t next = bits & (bits << shift);
-        if (next == 0)
-            break;
-        bits = next;
-        length += shift;
-        shift = length <= 16 ? length : 16;
-        if (length >= 32)
-            break;
-    }
-    /* `bits` now marks runs of `length`; finish one by one over what the last doubling overshot. */
-    for (uint32_t next = bits & (bits << 1); next != 0 && length < 32; next = bits & (bits << 1)) {
-        bits = next;
+    unsigned length = 0;
+    for (; bits != 0; bits &= bits << 1)
         length++;
-    }
     return length;
 }
 

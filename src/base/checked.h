@@ -1,4 +1,5 @@
-/* Size arithmetic that cannot wrap unseen. Each returns false, and leaves *out alone, on overflow. */
+/* Size arithmetic that cannot wrap unseen. Each returns false, and leaves *out alone, on overflow.
+ */
 #ifndef TN_CHECKED_H
 #define TN_CHECKED_H
 

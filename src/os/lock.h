@@ -1,0 +1,101 @@
+/* Locks: a word that sleeps in the kernel when contended, with a rank.
+ *
+ * Ranks order all locks of the library: a thread takes them in rising rank only, and fork takes all
+ * of them in that order. Debug builds check every acquisition against the ranks that the thread
+ * holds. docs/concurrency.md says what each lock guards. */
+#ifndef TN_LOCK_H
+#define TN_LOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum tn_lock_rank {
+    TN_RANK_START,    /* the drop-in's start */
+    TN_RANK_LATE,     /* the drop-in's heap of threads past their end */
+    TN_RANK_DEFAULT,  /* creation of the default space */
+    TN_RANK_HEAPS,    /* a space's table of heaps */
+    TN_RANK_HEAP,     /* the list of large objects of one heap */
+    TN_RANK_REGISTRY, /* the table of spaces */
+    TN_RANK_SPACE,    /* a space's runs: buddy, commit frontier, extents */
+    TN_RANK_PROFILE,  /* the profiler's table */
+    TN_RANK_REPORT,   /* the report page's slow parts */
+    TN_RANK_COUNT
+};
+
+/* 0 free, 1 held, 2 held and somebody sleeps. Zero-initialised but for the rank. */
+struct tn_lock {
+    _Atomic uint32_t state;
+    uint32_t rank; /* enum tn_lock_rank; constant */
+};
+
+#define TN_LOCK_INIT(rank_)                                                                        \
+    {                                                                                              \
+        0, (rank_)                                                                                 \
+    }
+
+void tn_lock_slow(struct tn_lock *lock);
+void tn_lock_wake(struct tn_lock *lock);
+
+#ifdef TN_DEBUG
+void tn_lock_note_taken(const struct tn_lock *lock);
+void tn_lock_note_released(const struct tn_lock *lock);
+#else
+static inline void tn_lock_note_taken(const struct tn_lock *lock)
+{
+    (void)lock;
+}
+static inline void tn_lock_note_released(const struct tn_lock *lock)
+{
+    (void)lock;
+}
+#endif
+
+static inline bool tn_lock_try(struct tn_lock *lock)
+{
+    uint32_t expected = 0;
+    /* acquire; pairs with the release in tn_lock_release */
+    if (!atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
+                                                 memory_order_relaxed))
+        return false;
+    tn_lock_note_taken(lock);
+    return true;
+}
+
+static inline void tn_lock_acquire(struct tn_lock *lock)
+{
+    uint32_t expected = 0;
+    /* acquire; pairs with the release in tn_lock_release */
+    if (!atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
+                                                 memory_order_relaxed))
+        tn_lock_slow(lock);
+    tn_lock_note_taken(lock);
+}
+
+static inline void tn_lock_release(struct tn_lock *lock)
+{
+    tn_lock_note_released(lock);
+    /* release; pairs with the acquire of the next holder */
+    if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
+        tn_lock_wake(lock);
+}
+
+/* For fork only, which holds the locks of all spaces at once: one more lock of a rank already held.
+ */
+static inline void tn_lock_acquire_peer(struct tn_lock *lock)
+{
+    uint32_t expected = 0;
+    /* acquire; pairs with the release in tn_lock_release */
+    if (!atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
+                                                 memory_order_relaxed))
+        tn_lock_slow(lock);
+}
+
+static inline void tn_lock_release_peer(struct tn_lock *lock)
+{
+    /* release; pairs with the acquire of the next holder */
+    if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
+        tn_lock_wake(lock);
+}
+
+#endif

@@ -1,0 +1,182 @@
+/* The os floor: everything that terrane asks of the kernel, as verbs of memory management.
+ *
+ * Rules for all verbs that return int:
+ *   - 0 is success, else a negative errno from the list at the verb; nothing has changed then.
+ *   - Any errno outside the list is a bug of ours (a bad address, a bad flag): the port prints the
+ *     call and aborts, so that callers handle exactly what is listed.
+ *   - Ranges are page-aligned, non-empty and lie in a reservation of ours unless stated.
+ * Verbs take no locks and allocate nothing. os_linux.c is the only file with system calls; tests
+ * replace single verbs at link time (os_fault.c makes the n-th call fail).
+ *
+ * -ENOMEM of a mapping verb means "no memory" or "too many mappings": the kernel does not tell them
+ * apart, so callers treat both as an expected refusal. */
+#ifndef TN_OS_H
+#define TN_OS_H
+
+#include "os/lock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- features, probed once ---- */
+
+enum tn_os_thp { TN_OS_THP_NEVER, TN_OS_THP_MADVISE, TN_OS_THP_ALWAYS };
+
+/* What this machine has. Every false has a fallback, named in tn_os_feature_rows. */
+struct tn_os_features {
+    bool move_keep;        /* mremap leaves the source reserved (MREMAP_DONTUNMAP), Linux 5.7 */
+    bool move_keep_file;   /* the same for shared file mappings, Linux 5.13 */
+    bool populate;         /* MADV_POPULATE_WRITE, Linux 5.14 */
+    bool guard;            /* MADV_GUARD_INSTALL, Linux 6.13 */
+    bool memfd;            /* memfd_create, Linux 3.17 */
+    enum tn_os_thp thp;    /* transparent huge pages */
+    size_t huge_2m_free;   /* free pages in the 2 MiB pool at the time of the probe */
+    size_t huge_1g_free;   /* the same for 1 GiB */
+    size_t mappings_limit; /* vm.max_map_count */
+};
+
+/* The probe's result; probes at the first call. Any thread. */
+const struct tn_os_features *tn_os_features(void);
+
+/* For tests: replaces the probe's result for the rest of the process. */
+void tn_os_features_override(const struct tn_os_features *features);
+
+/* One line of `terrane info`: a feature, whether it is there, and what is used without it. */
+struct tn_os_feature_row {
+    const char *name;
+    const char *since;
+    bool present;
+    const char *fallback;
+};
+
+/* Fills up to `max` rows, returns how many there are. */
+size_t tn_os_feature_rows(struct tn_os_feature_row *rows, size_t max);
+
+/* Size of an ordinary page; no probe. */
+size_t tn_os_page_bytes(void);
+
+/* Bytes of RAM; no probe. */
+size_t tn_os_memory_bytes(void);
+
+/* Bytes of addresses that RLIMIT_AS leaves; SIZE_MAX without a limit. */
+size_t tn_os_address_bytes_left(void);
+
+/* Kernel mappings of this process right now, by counting; slow (tests and `terrane info`). */
+size_t tn_os_mappings_count(void);
+
+/* ---- addresses ---- */
+
+/* Reserves `size` bytes of inaccessible addresses aligned to `align` (a power of two). -ENOMEM. */
+int tn_os_reserve(size_t size, size_t align, void **out);
+
+/* Gives a whole reservation, or any mapping of ours, back. -ENOMEM (it would split a mapping and
+ * the limit is reached: the range stays as it was). */
+int tn_os_release(void *addr, size_t size);
+
+/* Makes a reserved range readable and writable private memory, all zero. -ENOMEM. */
+int tn_os_commit(void *addr, size_t size);
+
+/* Fresh private zero pages in place of whatever lies there; merges with its neighbours. -ENOMEM. */
+int tn_os_map_private(void *addr, size_t size);
+
+/* Maps a range of a file shared in place of whatever lies there. -ENOMEM. */
+int tn_os_map_file(void *addr, size_t size, int fd, uint64_t offset_bytes);
+
+/* New private memory anywhere, zero, page-aligned. For process-local state. -ENOMEM. */
+int tn_os_allocate(size_t size, void **out);
+
+/* ---- pages ---- */
+
+/* Gives the pages of a private range back; it reads as zero afterwards. -ENOMEM. */
+int tn_os_discard(void *addr, size_t size);
+
+/* Faults all pages of a range in, writable, in one call. -ENOMEM, -ENOTSUP (no such verb here). */
+int tn_os_populate(void *addr, size_t size);
+
+/* Moves the pages of [from, from + size) to `to` by page table. The source stays reserved: a
+ * private one reads as zero, a shared one still shows the file. Neither range may overlap the
+ * other. -ENOMEM, -EFAULT (source spans several mappings: move its parts), -ENOTSUP (no such verb).
+ */
+int tn_os_move(void *from, void *to, size_t size);
+
+enum tn_os_access { TN_OS_NONE, TN_OS_READ, TN_OS_WRITE };
+
+/* Sets what the process may do to a range. -ENOMEM. */
+int tn_os_protect(void *addr, size_t size, enum tn_os_access access);
+
+/* Asks for (or against) transparent huge pages. -ENOMEM, -ENOTSUP. */
+int tn_os_advise_huge(void *addr, size_t size, bool wanted);
+
+/* Makes pages fault on access without splitting a mapping; their contents are gone.
+ * -ENOMEM, -ENOTSUP. */
+int tn_os_guard(void *addr, size_t size);
+
+/* Undoes tn_os_guard; pages read as zero. -ENOMEM, -ENOTSUP. */
+int tn_os_unguard(void *addr, size_t size);
+
+/* Names a private range in /proc/self/maps. A hint: it cannot fail. */
+void tn_os_name(void *addr, size_t size, const char *name);
+
+/* Writes for each page of the range whether it is resident: bit 0 of out[i]. -ENOMEM. */
+int tn_os_resident(void *addr, size_t size, unsigned char *out);
+
+/* ---- files ---- */
+
+/* A memfd; huge_page_bytes 0, 2 MiB or 1 GiB. -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP. */
+int tn_os_file_memfd(const char *name, size_t huge_page_bytes, int *fd);
+
+/* An unlinked file in `dir`. -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENOSPC, -EMFILE, -ENFILE,
+ * -ENOMEM, -ENOTSUP, -EIO. */
+int tn_os_file_scratch(const char *dir, int *fd);
+
+/* Opens a named file: for reading, or created empty for reading and writing. Errors as above, and
+ * -EEXIST never: an old file is emptied. */
+int tn_os_file_open(const char *path, bool create, int *fd);
+
+/* Sets the size, sparse. -ENOSPC, -EFBIG, -EIO, -ENOMEM. */
+int tn_os_file_resize(int fd, uint64_t size_bytes);
+
+/* Reserves space for a range of the file. -ENOSPC, -EIO, -ENOMEM, -ENOTSUP (the file system has no
+ * such call; then space is not guaranteed). */
+int tn_os_file_reserve(int fd, uint64_t offset_bytes, uint64_t size_bytes);
+
+/* Gives the space of a range back; it reads as zero. -ENOTSUP, -ENOSPC, -EIO, -ENOMEM. */
+int tn_os_file_punch(int fd, uint64_t offset_bytes, uint64_t size_bytes);
+
+/* Reads up to `size` bytes; *got is 0 at the end. -EIO. */
+int tn_os_file_read(int fd, void *buffer, size_t size, size_t *got);
+
+/* Writes all of `size` bytes. -ENOSPC, -EIO, -EFBIG, -EPIPE. */
+int tn_os_file_write(int fd, const void *buffer, size_t size);
+
+/* Closes; cannot fail in a way that matters to us. */
+void tn_os_file_close(int fd);
+
+/* Maps `size` bytes of a file shared, anywhere. -ENOMEM. */
+int tn_os_file_map_shared(int fd, size_t size, void **out);
+
+/* ---- time, randomness, identity, sleep ---- */
+
+/* Monotonic nanoseconds. */
+uint64_t tn_os_clock_ns(void);
+
+/* A cheap counter that grows with time, for sampled durations; unit unknown. */
+uint64_t tn_os_ticks(void);
+
+/* Fills a buffer with unpredictable bytes; falls back to the clock and addresses early at boot. */
+void tn_os_random(void *buffer, size_t size);
+
+int tn_os_process_id(void);
+int tn_os_thread_id(void);
+
+/* Sleeps while *word == expected, or until woken; may return early. */
+void tn_os_wait(const _Atomic uint32_t *word, uint32_t expected);
+
+/* Wakes one sleeper on `word`. */
+void tn_os_wake_one(const _Atomic uint32_t *word);
+
+/* Lets another thread run. */
+void tn_os_yield(void);
+
+#endif

@@ -1,0 +1,452 @@
+/* The Linux port: every system call of the library is in this file; see os.h for the promises.
+ *
+ * Each wrapper names the errors that its caller handles. An errno outside that list means that we
+ * asked for nonsense, and going on would corrupt memory, so it ends the process with a message.
+ * EAGAIN counts as ENOMEM: the kernel uses both for "not now". Calls that a sandbox forbids (EPERM,
+ * ENOSYS, EACCES from seccomp) count as -ENOTSUP where the verb has a fallback. */
+#define _GNU_SOURCE
+#include "os/os.h"
+
+#include "base/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Newer than the headers of the oldest system that we build on. */
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA           0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+#ifndef MFD_HUGE_SHIFT
+#define MFD_HUGE_SHIFT 26
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
+#define NAME_MAX_BYTES 4096
+
+void tn_message_write(const char *text, size_t length)
+{
+    while (length > 0) {
+        const ssize_t n = write(STDERR_FILENO, text, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        text += n;
+        length -= (size_t)n;
+    }
+}
+
+/* ---- errors ---- */
+
+/* Turns errno into the negative result of `call`. `allowed` lists, ended by 0, what callers expect.
+ */
+static int expected(const char *call, const int *allowed)
+{
+    const int error = errno == EAGAIN ? ENOMEM : errno;
+    for (; *allowed != 0; allowed++) {
+        if (*allowed == error)
+            return -error;
+    }
+    tn_die("%s failed with unexpected errno %d (%s)", call, error, strerrordesc_np(error));
+}
+
+static const int only_memory[] = {ENOMEM, 0};
+static const int memory_or_spanning[] = {ENOMEM, EFAULT, 0};
+static const int opening[] = {ENOENT,       ENOTDIR,    EACCES,  EROFS, ENOSPC, EMFILE,
+                              ENFILE,       ENOMEM,     EISDIR,  EPERM, ELOOP,  EIO,
+                              ENAMETOOLONG, EOPNOTSUPP, ETXTBSY, 0};
+static const int sizing[] = {ENOSPC, EFBIG, EIO, ENOMEM, EOPNOTSUPP, EPERM, EINTR, EDQUOT, 0};
+static const int writing[] = {ENOSPC, EFBIG, EIO, EPIPE, EDQUOT, 0};
+
+/* Whether errno says that this kernel, or a sandbox, has no such call or flag. */
+static bool unsupported(void)
+{
+    return errno == EINVAL || errno == ENOSYS || errno == EPERM || errno == EOPNOTSUPP ||
+           errno == EACCES;
+}
+
+static int memory_or_unsupported(const char *call)
+{
+    return unsupported() ? -ENOTSUP : expected(call, only_memory);
+}
+
+/* ---- addresses ---- */
+
+size_t tn_os_page_bytes(void)
+{
+    static size_t page_bytes;
+    if (TN_UNLIKELY(page_bytes == 0))
+        page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    return page_bytes;
+}
+
+size_t tn_os_memory_bytes(void)
+{
+    struct sysinfo info;
+    if (sysinfo(&info) != 0)
+        return TN_GIB;
+    return (size_t)info.totalram * info.mem_unit;
+}
+
+static int map_fixed(const char *call, void *addr, size_t size, int access)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    if (mmap(addr, size, access, flags, -1, 0) == MAP_FAILED)
+        return expected(call, only_memory);
+    return 0;
+}
+
+int tn_os_reserve(size_t size, size_t align, void **out)
+{
+    const size_t page = tn_os_page_bytes();
+    size_t total;
+    if (!tn_size_add(size, align > page ? align - page : 0, &total))
+        return -ENOMEM;
+    char *start = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED)
+        return expected("reserve", only_memory);
+    char *aligned = (char *)tn_round_up((uintptr_t)start, align);
+    if (aligned > start)
+        munmap(start, (size_t)(aligned - start));
+    char *end = start + total;
+    if (aligned + size < end)
+        munmap(aligned + size, (size_t)(end - (aligned + size)));
+    *out = aligned;
+    return 0;
+}
+
+int tn_os_release(void *addr, size_t size)
+{
+    return munmap(addr, size) == 0 ? 0 : expected("release", only_memory);
+}
+
+int tn_os_commit(void *addr, size_t size)
+{
+    return mprotect(addr, size, PROT_READ | PROT_WRITE) == 0 ? 0 : expected("commit", only_memory);
+}
+
+int tn_os_map_private(void *addr, size_t size)
+{
+    return map_fixed("map_private", addr, size, PROT_READ | PROT_WRITE);
+}
+
+int tn_os_map_file(void *addr, size_t size, int fd, uint64_t offset_bytes)
+{
+    const int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
+    if (mmap(addr, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset_bytes) == MAP_FAILED)
+        return expected("map_file", only_memory);
+    return 0;
+}
+
+int tn_os_allocate(size_t size, void **out)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return expected("allocate", only_memory);
+    *out = p;
+    return 0;
+}
+
+size_t tn_os_address_bytes_left(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return SIZE_MAX;
+    /* The first field of statm is what the limit is compared with, in pages. */
+    char text[64] = "";
+    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        const ssize_t n = read(fd, text, sizeof(text) - 1);
+        text[n > 0 ? n : 0] = '\0';
+        close(fd);
+    }
+    const size_t used = strtoul(text, NULL, 10) * tn_os_page_bytes();
+    return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
+}
+
+size_t tn_os_mappings_count(void)
+{
+    const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    char chunk[NAME_MAX_BYTES];
+    size_t lines = 0;
+    for (ssize_t n; (n = read(fd, chunk, sizeof(chunk))) > 0;) {
+        for (ssize_t i = 0; i < n; i++)
+            lines += chunk[i] == '\n';
+    }
+    close(fd);
+    return lines;
+}
+
+/* ---- pages ---- */
+
+int tn_os_discard(void *addr, size_t size)
+{
+    return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : expected("discard", only_memory);
+}
+
+int tn_os_populate(void *addr, size_t size)
+{
+    if (madvise(addr, size, MADV_POPULATE_WRITE) == 0)
+        return 0;
+    /* EFAULT, EHWPOISON: the pages could not be had; touching them one by one will tell. */
+    if (errno == EFAULT || errno == EHWPOISON)
+        return -ENOMEM;
+    return memory_or_unsupported("populate");
+}
+
+int tn_os_move(void *from, void *to, size_t size)
+{
+    const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    if (mremap(from, size, size, flags, to) != MAP_FAILED)
+        return 0;
+    return unsupported() ? -ENOTSUP : expected("move", memory_or_spanning);
+}
+
+int tn_os_protect(void *addr, size_t size, enum tn_os_access access)
+{
+    static const int bits[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};
+    return mprotect(addr, size, bits[access]) == 0 ? 0 : expected("protect", only_memory);
+}
+
+int tn_os_advise_huge(void *addr, size_t size, bool wanted)
+{
+    if (madvise(addr, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0)
+        return 0;
+    return memory_or_unsupported("advise_huge");
+}
+
+int tn_os_guard(void *addr, size_t size)
+{
+    return madvise(addr, size, MADV_GUARD_INSTALL) == 0 ? 0 : memory_or_unsupported("guard");
+}
+
+int tn_os_unguard(void *addr, size_t size)
+{
+    return madvise(addr, size, MADV_GUARD_REMOVE) == 0 ? 0 : memory_or_unsupported("unguard");
+}
+
+void tn_os_name(void *addr, size_t size, const char *name)
+{
+    (void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, addr, size, name);
+}
+
+int tn_os_resident(void *addr, size_t size, unsigned char *out)
+{
+    return mincore(addr, size, out) == 0 ? 0 : expected("resident", only_memory);
+}
+
+/* ---- files ---- */
+
+int tn_os_file_memfd(const char *name, size_t huge_page_bytes, int *fd)
+{
+    unsigned flags = MFD_CLOEXEC;
+    if (huge_page_bytes != 0)
+        flags |= MFD_HUGETLB | tn_highest_bit(huge_page_bytes) << MFD_HUGE_SHIFT;
+    int result = memfd_create(name, flags | MFD_NOEXEC_SEAL);
+    if (result < 0 && errno == EINVAL) /* before Linux 6.3 there is no such seal */
+        result = memfd_create(name, flags);
+    if (result < 0 && (errno == ENODEV || unsupported()))
+        return -ENOTSUP;
+    if (result < 0)
+        return expected("file_memfd", opening);
+    *fd = result;
+    return 0;
+}
+
+/* O_TMPFILE where the file system has it, else a file with a random name, unlinked at once. */
+static int open_unlinked(const char *dir)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd;
+    char path[NAME_MAX_BYTES];
+    const size_t length = tn_format(path, sizeof(path), "%s/terrane-XXXXXX", dir);
+    if (length + 1 >= sizeof(path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        (void)unlink(path);
+    return fd;
+}
+
+int tn_os_file_scratch(const char *dir, int *fd)
+{
+    const int result = open_unlinked(dir);
+    if (result < 0)
+        return expected("file_scratch", opening);
+    *fd = result;
+    return 0;
+}
+
+int tn_os_file_open(const char *path, bool create, int *fd)
+{
+    const int flags = create ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY;
+    const int result = open(path, flags | O_CLOEXEC, 0600);
+    if (result < 0)
+        return expected("file_open", opening);
+    *fd = result;
+    return 0;
+}
+
+int tn_os_file_resize(int fd, uint64_t size_bytes)
+{
+    if (ftruncate(fd, (off_t)size_bytes) == 0)
+        return 0;
+    return errno == EINVAL ? -EFBIG : expected("file_resize", sizing);
+}
+
+static int change_space(const char *call, int fd, int mode, uint64_t offset, uint64_t size)
+{
+    int result;
+    do {
+        result = fallocate(fd, mode, (off_t)offset, (off_t)size);
+    } while (result != 0 && errno == EINTR);
+    if (result == 0)
+        return 0;
+    return errno == EOPNOTSUPP || errno == ENOSYS ? -ENOTSUP : expected(call, sizing);
+}
+
+int tn_os_file_reserve(int fd, uint64_t offset_bytes, uint64_t size_bytes)
+{
+    return change_space("file_reserve", fd, FALLOC_FL_KEEP_SIZE, offset_bytes, size_bytes);
+}
+
+int tn_os_file_punch(int fd, uint64_t offset_bytes, uint64_t size_bytes)
+{
+    const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    return change_space("file_punch", fd, mode, offset_bytes, size_bytes);
+}
+
+int tn_os_file_read(int fd, void *buffer, size_t size, size_t *got)
+{
+    ssize_t n;
+    do {
+        n = read(fd, buffer, size);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return expected("file_read", (const int[]){EIO, EISDIR, 0});
+    *got = (size_t)n;
+    return 0;
+}
+
+int tn_os_file_write(int fd, const void *buffer, size_t size)
+{
+    const char *at = buffer;
+    while (size > 0) {
+        const ssize_t n = write(fd, at, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return expected("file_write", writing);
+        at += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+void tn_os_file_close(int fd)
+{
+    (void)close(fd);
+}
+
+int tn_os_file_map_shared(int fd, size_t size, void **out)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return expected("file_map_shared", only_memory);
+    *out = p;
+    return 0;
+}
+
+/* ---- time, randomness, identity, sleep ---- */
+
+uint64_t tn_os_clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t tn_os_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return tn_os_clock_ns();
+#endif
+}
+
+void tn_os_random(void *buffer, size_t size)
+{
+    if (getrandom(buffer, size, GRND_NONBLOCK) == (ssize_t)size)
+        return;
+    /* Early at boot, or forbidden: mix what differs between processes. */
+    uint64_t state = tn_os_clock_ns() ^ (uintptr_t)&state ^ (uint64_t)getpid() << 32;
+    for (size_t i = 0; i < size; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        ((unsigned char *)buffer)[i] = (unsigned char)(state >> 56);
+    }
+}
+
+int tn_os_process_id(void)
+{
+    return (int)getpid();
+}
+
+int tn_os_thread_id(void)
+{
+    return (int)gettid();
+}
+
+void tn_os_wait(const _Atomic uint32_t *word, uint32_t expected_value)
+{
+    const int saved_errno = errno;
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected_value, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+void tn_os_wake_one(const _Atomic uint32_t *word)
+{
+    const int saved_errno = errno;
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+void tn_os_yield(void)
+{
+    (void)sched_yield();
+}
