@@ -1,0 +1,312 @@
+/* Shared backings: the window shows one sparse file (memfd, huge-page memfd or scratch file).
+ *
+ * Window block b shows extent b of the file, 64 KiB at the same offset, unless a move or an alias
+ * made it show another one. So the whole window is one mapping, a run needs no mapping call to be
+ * used, and a run that is put back merges with its neighbours by itself.
+ *
+ *   window   | 0 | 1 | 2 | 3 | 4 | 5 |        5 was aliased to 2: extent 2 is foreign to 5
+ *   shows      0   1   2   3   4   2          extents[5].shows = 2, extents[2].foreign = 1
+ *
+ * An extent lives as long as a used block shows it. When block 2 is retired while 5 still shows its
+ * extent, block 2 is parked: it stays out of the buddy until 5 is retired too. So aliases cost
+ * addresses and a count an extent, no second allocator, and a freed extent is always a hole at a
+ * known place. All under the space's lock.
+ *
+ * File space is reserved at commit where running out would otherwise be a SIGBUS later: on scratch
+ * files and on huge pages. An ordinary memfd is memory: the kernel refuses it as it refuses any. */
+#include "base/base.h"
+#include "os/os.h"
+#include "space/space.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ALIAS_MAPPINGS 2
+
+struct tn_extent {
+    uint32_t shows;   /* extent that this window block shows, plus one; 0: its own */
+    uint32_t foreign; /* used window blocks, other than its own, that show this extent */
+};
+
+/* In `foreign`: the window block of this extent was retired while others show the extent. */
+#define PARKED ((uint32_t)1 << 31)
+
+_Static_assert(sizeof(struct tn_extent) == TN_ROW_EXTENTS,
+               "row size is part of the window's layout");
+
+static struct tn_extent *extents_of(const struct terrane_space *space)
+{
+    return (struct tn_extent *)(void *)space->tables[TN_TABLE_EXTENTS];
+}
+
+static uint32_t shown_by(const struct tn_extent *extents, uint32_t block)
+{
+    return extents[block].shows == 0 ? block : extents[block].shows - 1;
+}
+
+static uint64_t file_offset(uint32_t extent)
+{
+    return (uint64_t)extent << TN_BLOCK_SHIFT;
+}
+
+static int shared_commit(struct terrane_space *space, char *addr, size_t bytes)
+{
+    if (!space->reserve_file)
+        return 0;
+    const size_t start = tn_round_down(tn_offset_of(space, addr), space->page_bytes);
+    const size_t end = tn_round_up(tn_offset_of(space, addr) + bytes, space->page_bytes);
+    const int error = tn_os_file_reserve(space->fd, start, end - start);
+    return error == -ENOTSUP ? 0 : error;
+}
+
+/* Punches the whole pages of a range that shows its own extents and clears the rest by hand. */
+static int punch(struct terrane_space *space, char *addr, size_t bytes)
+{
+    const size_t start = tn_offset_of(space, addr);
+    const size_t from = tn_round_up(start, space->page_bytes);
+    const size_t to = tn_round_down(start + bytes, space->page_bytes);
+    if (from >= to) {
+        memset(addr, 0, bytes);
+        return 0;
+    }
+    const int error = tn_os_file_punch(space->fd, from, to - from);
+    if (error != 0)
+        return error;
+    memset(addr, 0, from - start);
+    memset(space->base + to, 0, start + bytes - to);
+    return 0;
+}
+
+/* Contents must read as zero afterwards; where the file system cannot punch, they are cleared. */
+static int shared_discard(struct terrane_space *space, char *addr, size_t bytes)
+{
+    const struct tn_extent *extents = extents_of(space);
+    const uint32_t first = tn_block_of(space, addr);
+    const uint32_t last = tn_block_of(space, addr + bytes - 1);
+    for (uint32_t block = first; block <= last; block++) {
+        if (shown_by(extents, block) != block || extents[block].foreign != 0) {
+            memset(addr, 0, bytes); /* an extent that others may show is theirs too */
+            return 0;
+        }
+    }
+    const int error = punch(space, addr, bytes);
+    if (error == -ENOTSUP)
+        memset(addr, 0, bytes);
+    return error == -ENOTSUP ? 0 : error;
+}
+
+/* A block that nobody shows any more goes back to the buddy, zeroed. */
+static void free_block(struct terrane_space *space, uint32_t block)
+{
+    const int error = shared_discard(space, tn_block_addr(space, block), TN_BLOCK_BYTES);
+    tn_space_put(space, block, 0, error == 0 ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+}
+
+/* The block stops showing a foreign extent. */
+static void unshow(struct terrane_space *space, uint32_t block)
+{
+    struct tn_extent *extents = extents_of(space);
+    const uint32_t extent = shown_by(extents, block);
+    extents[block].shows = 0;
+    if (extent == block)
+        return;
+    tn_assert((extents[extent].foreign & ~PARKED) > 0);
+    extents[extent].foreign--;
+    if (extents[extent].foreign == PARKED) {
+        extents[extent].foreign = 0;
+        free_block(space, extent);
+    }
+}
+
+/* A run that was never part of a move or alias: one punch. */
+static void retire_plain(struct terrane_space *space, uint32_t block, unsigned order)
+{
+    const int error = shared_discard(space, tn_block_addr(space, block), tn_bytes_of_order(order));
+    tn_space_put(space, block, order, error == 0 ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+}
+
+static void shared_retire(struct terrane_space *space, uint32_t block, unsigned order)
+{
+    struct tn_node *node = &space->buddy.nodes[block];
+    struct tn_extent *extents = extents_of(space);
+    const uint32_t count = (uint32_t)1 << order;
+    tn_lock_acquire(&space->lock);
+    if (node->flags == 0) {
+        retire_plain(space, block, order);
+        tn_lock_release(&space->lock);
+        return;
+    }
+    const bool own = (node->flags & TN_RUN_REMAPPED) == 0 ||
+                     tn_os_map_file(tn_block_addr(space, block), tn_bytes_of_order(order),
+                                    space->fd, file_offset(block)) == 0;
+    if (own)
+        tn_mappings_give(space, node->extra);
+    tn_buddy_split_used(&space->buddy, block, order);
+    for (uint32_t at = block; at < block + count; at++) {
+        if (own)
+            unshow(space, at);
+        /* Without its own mapping back, the block cannot be used again: it stays parked for good.
+         */
+        if (!own || extents[at].foreign != 0)
+            extents[at].foreign |= PARKED;
+        else
+            free_block(space, at);
+    }
+    tn_lock_release(&space->lock);
+}
+
+/* Window blocks from `to` on show the extents that those from `from` on show. */
+static void show(struct terrane_space *space, char *from, char *to, size_t bytes)
+{
+    struct tn_extent *extents = extents_of(space);
+    const uint32_t source = tn_block_of(space, from);
+    const uint32_t target = tn_block_of(space, to);
+    const uint32_t count = (uint32_t)(tn_round_up(bytes, TN_BLOCK_BYTES) >> TN_BLOCK_SHIFT);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t extent = shown_by(extents, source + i);
+        extents[target + i].shows = extent + 1;
+        extents[extent].foreign++;
+    }
+    space->buddy.nodes[source].flags |= TN_RUN_SHOWN;
+    space->buddy.nodes[target].flags |= TN_RUN_REMAPPED;
+    space->buddy.nodes[target].extra =
+        (uint16_t)(space->buddy.nodes[target].extra + ALIAS_MAPPINGS);
+}
+
+/* Maps at `to` what `from` shows, extent by extent where these are not neighbours in the file. */
+static int map_shown(struct terrane_space *space, char *from, char *to, size_t bytes)
+{
+    const struct tn_extent *extents = extents_of(space);
+    const uint32_t source = tn_block_of(space, from);
+    for (size_t done = 0; done < bytes;) {
+        const uint32_t first = source + (uint32_t)(done >> TN_BLOCK_SHIFT);
+        const uint32_t extent = shown_by(extents, first);
+        size_t length = TN_BLOCK_BYTES;
+        while (done + length < bytes &&
+               shown_by(extents, first + (uint32_t)(length >> TN_BLOCK_SHIFT)) ==
+                   extent + (uint32_t)(length >> TN_BLOCK_SHIFT))
+            length += TN_BLOCK_BYTES;
+        length = tn_min(length, bytes - done);
+        const int error = tn_os_map_file(to + done, length, space->fd, file_offset(extent));
+        if (error != 0)
+            return error;
+        done += length;
+    }
+    return 0;
+}
+
+/* Puts the window's own extents back after a failure half-way; if even that is refused, the range
+ * is marked as remapped, so that retiring the run tries again before it is reused. */
+static void unmap_shown(struct terrane_space *space, char *to, size_t bytes)
+{
+    const uint32_t target = tn_block_of(space, to);
+    if (tn_os_map_file(to, bytes, space->fd, file_offset(target)) != 0)
+        space->buddy.nodes[target].flags |= TN_RUN_REMAPPED;
+}
+
+static bool aligned_for(const struct terrane_space *space, const char *a, const char *b,
+                        size_t bytes)
+{
+    const size_t mask = tn_max(space->page_bytes, TN_BLOCK_BYTES) - 1;
+    return ((tn_offset_of(space, a) | tn_offset_of(space, b)) & mask) == 0 &&
+           (bytes & (space->page_bytes - 1)) == 0;
+}
+
+static int shared_alias(struct terrane_space *space, char *from, char *to, size_t bytes)
+{
+    if (!aligned_for(space, from, to, bytes))
+        return -ENOTSUP;
+    if (!tn_mappings_take(space, ALIAS_MAPPINGS))
+        return -ENOMEM;
+    tn_lock_acquire(&space->lock);
+    const int error = map_shown(space, from, to, bytes);
+    if (error == 0)
+        show(space, from, to, bytes);
+    else
+        unmap_shown(space, to, bytes);
+    tn_lock_release(&space->lock);
+    if (error != 0)
+        tn_mappings_give(space, ALIAS_MAPPINGS);
+    return error;
+}
+
+/* A move is an alias whose source is given back next; where the kernel can, page tables go along.
+ */
+static int shared_move(struct terrane_space *from_space, char *from, struct terrane_space *to_space,
+                       char *to, size_t bytes)
+{
+    if (from_space != to_space || !aligned_for(to_space, from, to, bytes))
+        return -ENOTSUP;
+    if (!tn_os_features()->move_keep_file || to_space->page_bytes != tn_os_page_bytes())
+        return shared_alias(to_space, from, to, bytes);
+    if (!tn_mappings_take(to_space, ALIAS_MAPPINGS))
+        return -ENOMEM;
+    tn_lock_acquire(&to_space->lock);
+    int error = tn_os_move(from, to, bytes);
+    if (error != 0) /* it spans several mappings, or there is no room for more */
+        error = map_shown(to_space, from, to, bytes);
+    if (error == 0)
+        show(to_space, from, to, bytes);
+    else
+        unmap_shown(to_space, to, bytes);
+    tn_lock_release(&to_space->lock);
+    if (error != 0)
+        tn_mappings_give(to_space, ALIAS_MAPPINGS);
+    return error;
+}
+
+/* Exchanges what two ranges of equal length show. */
+static void swap_shown(struct terrane_space *space, char *a, char *b, size_t bytes)
+{
+    struct tn_extent *extents = extents_of(space);
+    const uint32_t first_a = tn_block_of(space, a), first_b = tn_block_of(space, b);
+    const uint32_t count = (uint32_t)(tn_round_up(bytes, TN_BLOCK_BYTES) >> TN_BLOCK_SHIFT);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t at[2] = {first_a + i, first_b + i};
+        const uint32_t was[2] = {shown_by(extents, at[0]), shown_by(extents, at[1])};
+        for (unsigned side = 0; side < 2; side++) {
+            const uint32_t now = was[1 - side];
+            if (was[side] != at[side])
+                extents[was[side]].foreign--;
+            if (now != at[side])
+                extents[now].foreign++;
+            extents[at[side]].shows = now == at[side] ? 0 : now + 1;
+        }
+    }
+    struct tn_node *nodes = space->buddy.nodes;
+    nodes[first_a].flags |= TN_RUN_REMAPPED | TN_RUN_SHOWN;
+    nodes[first_b].flags |= TN_RUN_REMAPPED | TN_RUN_SHOWN;
+    nodes[first_a].extra = (uint16_t)(nodes[first_a].extra + ALIAS_MAPPINGS);
+    nodes[first_b].extra = (uint16_t)(nodes[first_b].extra + ALIAS_MAPPINGS);
+}
+
+static int shared_exchange(struct terrane_space *space, char *a, char *b, size_t bytes)
+{
+    if (!aligned_for(space, a, b, bytes) || (bytes & (TN_BLOCK_BYTES - 1)) != 0)
+        return -ENOTSUP;
+    if (!tn_mappings_take(space, 2 * ALIAS_MAPPINGS))
+        return -ENOMEM;
+    tn_lock_acquire(&space->lock);
+    swap_shown(space, a, b, bytes);
+    int error = map_shown(space, a, a, bytes);
+    if (error == 0)
+        error = map_shown(space, b, b, bytes);
+    if (error != 0) {
+        swap_shown(space, a, b, bytes);
+        if (map_shown(space, a, a, bytes) != 0 || map_shown(space, b, b, bytes) != 0)
+            tn_die("exchange: the kernel took back mappings that it had granted");
+    }
+    tn_lock_release(&space->lock);
+    if (error != 0)
+        tn_mappings_give(space, 2 * ALIAS_MAPPINGS);
+    return error;
+}
+
+const struct tn_backing_verbs tn_shared_verbs = {
+    .commit = shared_commit,
+    .discard = shared_discard,
+    .retire = shared_retire,
+    .move = shared_move,
+    .exchange = shared_exchange,
+    .alias = shared_alias,
+};

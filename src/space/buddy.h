@@ -1,0 +1,92 @@
+/* Buddy allocator of runs: which blocks of a window are free, and in which state.
+ *
+ * A run of order k is 2^k blocks, naturally aligned. Free runs are clean (never touched, or given
+ * back to the kernel: they read as zero) or dirty (their pages are still there, warm). Two runs
+ * that are buddies join only in the same state, so that the state of every page stays known.
+ *
+ *   blocks  0    1    2    3    4    5    6    7   8 ...         frontier
+ *          |used|dirt|  clean  |       used        |  clean ...  | never seen ...
+ *
+ * Blocks from the frontier on have never been handed out and have no node yet: the node table is
+ * touched only as far as the window has been used. The frontier moves up when nothing else fits.
+ *
+ * A node is valid at the first block of a free or used run; inside a run its state is 0. Free runs
+ * of one order and state form a list, most recently freed first. Callers lock. Every call is
+ * O(orders).
+ *
+ * Knowlton, "A fast storage allocator", CACM 1965; Knuth, TAOCP 1, 2.5. */
+#ifndef TN_BUDDY_H
+#define TN_BUDDY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 2^26 blocks of 64 KiB: 4 TiB. */
+#define TN_ORDER_MAX  26
+#define TN_ORDERS     (TN_ORDER_MAX + 1)
+#define TN_BLOCK_NONE UINT32_MAX
+
+enum tn_run_state { TN_RUN_CLEAN, TN_RUN_DIRTY, TN_RUN_STATES };
+
+struct tn_node {
+    uint32_t next, prev; /* neighbours in the free list, TN_BLOCK_NONE at its ends */
+    uint8_t state;       /* NODE_* and order, 0 inside a run; see buddy.c */
+    uint8_t flags;       /* used runs: TN_RUN_REMAPPED, TN_RUN_SHOWN; kept while the run is used */
+    uint16_t extra; /* used runs: kernel mappings that it costs, given back when it is retired */
+};
+
+/* The run is not in its first state: it was moved, aliased or guarded. */
+#define TN_RUN_REMAPPED 1
+/* Other runs show its pages. */
+#define TN_RUN_SHOWN 2
+
+struct tn_buddy {
+    struct tn_node *nodes; /* one a block, zero at first, touched as the frontier moves */
+    uint32_t block_count;  /* blocks of the window */
+    uint32_t frontier;     /* first block never handed out */
+    uint32_t nonempty[TN_RUN_STATES]; /* bit k: the list of order k holds a run */
+    uint32_t head[TN_RUN_STATES][TN_ORDERS];
+    uint32_t tail[TN_RUN_STATES][TN_ORDERS];
+    uint64_t free_blocks[TN_RUN_STATES]; /* below the frontier */
+};
+
+/* A run as handed out. */
+struct tn_found {
+    uint32_t block;
+    enum tn_run_state state;
+};
+
+void tn_buddy_init(struct tn_buddy *buddy, struct tn_node *nodes, uint32_t block_count);
+
+/* Takes a run of `order`: the smallest free one that fits, `first` state first, split as needed;
+ * else new blocks at the frontier. False when the window has no such run. */
+bool tn_buddy_take(struct tn_buddy *buddy, unsigned order, enum tn_run_state first,
+                   struct tn_found *out);
+
+/* Gives a used run back. */
+void tn_buddy_give(struct tn_buddy *buddy, uint32_t block, unsigned order, enum tn_run_state state);
+
+/* Makes the used run at `block` larger, from `order` to `wanted`, if the blocks behind it are free;
+ * *out_dirty tells whether any of them was dirty. The address stays; false and nothing changed if
+ * a neighbour is used or the run is not at the start of the larger one. */
+bool tn_buddy_extend(struct tn_buddy *buddy, uint32_t block, unsigned order, unsigned wanted,
+                     bool *out_dirty);
+
+/* Cuts the used run at `block` from `order` down to `wanted`; the rest becomes free in `state`. */
+void tn_buddy_shrink(struct tn_buddy *buddy, uint32_t block, unsigned order, unsigned wanted,
+                     enum tn_run_state state);
+
+/* Makes one used run of `order` into used runs of one block each. */
+void tn_buddy_split_used(struct tn_buddy *buddy, uint32_t block, unsigned order);
+
+/* Takes the least recently freed dirty run of the largest order that has one, as used. */
+bool tn_buddy_take_dirty(struct tn_buddy *buddy, uint32_t *block, unsigned *order);
+
+/* Order of the used run that starts at `block`; -1 if none starts there. */
+int tn_buddy_order(const struct tn_buddy *buddy, uint32_t block);
+
+/* Walks every run below the frontier and checks nodes, lists and counts against each other. */
+void tn_buddy_audit(const struct tn_buddy *buddy);
+
+#endif

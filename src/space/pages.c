@@ -1,0 +1,158 @@
+/* The verbs on the pages of runs: checks and counts here, the work in the backings. */
+#include "base/base.h"
+#include "os/os.h"
+#include "space/space.h"
+
+#include <errno.h>
+
+#define GUARD_MAPPINGS 2
+
+int tn_space_commit(struct terrane_space *space, char *addr, size_t bytes)
+{
+    tn_count(space, TN_COUNT_COMMITS, 1);
+    return space->verbs->commit(space, addr, bytes);
+}
+
+int tn_space_discard(struct terrane_space *space, void *addr, size_t bytes)
+{
+    const int error = space->verbs->discard(space, addr, bytes);
+    if (error == 0) {
+        tn_count(space, TN_COUNT_DISCARDS, 1);
+        tn_count(space, TN_COUNT_DISCARD_BYTES, bytes);
+    }
+    return error;
+}
+
+void tn_space_retire(struct terrane_space *space, uint32_t block, unsigned order)
+{
+    tn_count(space, TN_COUNT_DISCARDS, 1);
+    tn_count(space, TN_COUNT_DISCARD_BYTES, tn_bytes_of_order(order));
+    space->verbs->retire(space, block, order);
+}
+
+int tn_space_move(struct terrane_space *from_space, char *from, struct terrane_space *to_space,
+                  char *to, size_t bytes)
+{
+    if (from_space->verbs != to_space->verbs || !tn_os_features()->move_keep)
+        return -ENOTSUP;
+    const int error = to_space->verbs->move(from_space, from, to_space, to, bytes);
+    if (error == 0) {
+        tn_count(to_space, TN_COUNT_MOVES, 1);
+        tn_count(to_space, TN_COUNT_MOVE_BYTES, bytes);
+    }
+    return error;
+}
+
+int tn_space_exchange(struct terrane_space *space, char *a, char *b, size_t bytes)
+{
+    if (!tn_os_features()->move_keep)
+        return -ENOTSUP;
+    const int error = space->verbs->exchange(space, a, b, bytes);
+    if (error == 0) {
+        tn_count(space, TN_COUNT_MOVES, 2);
+        tn_count(space, TN_COUNT_MOVE_BYTES, 2 * bytes);
+    }
+    return error;
+}
+
+int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t bytes)
+{
+    const int error = space->verbs->alias(space, from, to, bytes);
+    if (error == 0) {
+        tn_count(space, TN_COUNT_ALIASES, 1);
+        tn_count(space, TN_COUNT_ALIAS_BYTES, bytes);
+    }
+    return error;
+}
+
+/* The run at `run` has a mapping of its own from now on. */
+static void note_special(struct terrane_space *space, uint32_t run, unsigned mappings)
+{
+    tn_lock_acquire(&space->lock);
+    struct tn_node *node = &space->buddy.nodes[run];
+    node->flags |= TN_RUN_REMAPPED;
+    node->extra = (uint16_t)(node->extra + mappings);
+    tn_lock_release(&space->lock);
+}
+
+int tn_space_protect(struct terrane_space *space, uint32_t run, void *addr, size_t bytes,
+                     bool readable, bool writable)
+{
+    const enum tn_os_access access = writable ? TN_OS_WRITE : readable ? TN_OS_READ : TN_OS_NONE;
+    if (!tn_mappings_take(space, GUARD_MAPPINGS))
+        return -ENOMEM;
+    const int error = tn_os_protect(addr, bytes, access);
+    if (error != 0)
+        tn_mappings_give(space, GUARD_MAPPINGS);
+    else
+        note_special(space, run, GUARD_MAPPINGS);
+    return error;
+}
+
+int tn_space_guard(struct terrane_space *space, uint32_t run, void *addr, size_t bytes)
+{
+    if (tn_os_features()->guard && space->backing == TERRANE_BACKING_PRIVATE) {
+        const int error = tn_os_guard(addr, bytes);
+        if (error == 0)
+            note_special(space, run, 0);
+        if (error != -ENOTSUP)
+            return error;
+    }
+    return tn_space_protect(space, run, addr, bytes, false, false);
+}
+
+/* ---- huge pages ---- */
+
+static bool unit_is_huge(const struct terrane_space *space, size_t unit)
+{
+    return (space->huge_units[unit / 64] >> (unit % 64) & 1) != 0;
+}
+
+/* Sets the advice bit of units [first, last) and returns by how much the number of places rose
+ * where neighbouring units differ: each costs a mapping. Locked. */
+static int mark_units(struct terrane_space *space, size_t first, size_t last, bool huge)
+{
+    int change = 0;
+    for (size_t unit = first; unit < last; unit++) {
+        const bool was = unit_is_huge(space, unit);
+        if (was == huge)
+            continue;
+        const bool before = unit > 0 && unit_is_huge(space, unit - 1);
+        const bool behind = unit_is_huge(space, unit + 1);
+        change += (before != huge) - (before != was) + (behind != huge) - (behind != was);
+        space->huge_units[unit / 64] ^= (uint64_t)1 << (unit % 64);
+    }
+    return change;
+}
+
+static void count_change(struct terrane_space *space, int change)
+{
+    tn_count(space, TN_COUNT_MAPPINGS, (uint64_t)(int64_t)change); /* wraps downwards */
+}
+
+void tn_space_forget_huge(struct terrane_space *space, char *addr, size_t bytes)
+{
+    const size_t offset = tn_offset_of(space, addr);
+    const size_t first = tn_round_up(offset, TN_HUGE_BYTES) >> TN_HUGE_SHIFT;
+    const size_t last = (offset + bytes) >> TN_HUGE_SHIFT;
+    if (first < last)
+        count_change(space, mark_units(space, first, last, false));
+}
+
+void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes)
+{
+    if (space->backing != TERRANE_BACKING_PRIVATE || tn_os_features()->thp == TN_OS_THP_NEVER)
+        return;
+    const size_t offset = tn_offset_of(space, addr);
+    const size_t first = tn_round_up(offset, TN_HUGE_BYTES) >> TN_HUGE_SHIFT;
+    const size_t last = (offset + bytes) >> TN_HUGE_SHIFT;
+    if (first >= last || !tn_mappings_take(space, GUARD_MAPPINGS))
+        return;
+    tn_mappings_give(space, GUARD_MAPPINGS); /* there is room; the exact change is counted below */
+    char *start = space->base + (first << TN_HUGE_SHIFT);
+    if (tn_os_advise_huge(start, (last - first) << TN_HUGE_SHIFT, true) != 0)
+        return;
+    tn_lock_acquire(&space->lock);
+    count_change(space, mark_units(space, first, last, true));
+    tn_lock_release(&space->lock);
+}

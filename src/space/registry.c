@@ -1,0 +1,136 @@
+/* Registry of spaces; see registry.h.
+ *
+ * Windows are aligned to 1 GiB where addresses allow, so a byte for each GiB of the address space
+ * (256 KiB of zero pages for 48 bits, one page of it touched as a rule) answers in one load. Where
+ * a small window shares its gibibyte with another, the byte says so and the few spaces are
+ * searched. Readers take no lock: a pointer that somebody may free lies in a space that somebody
+ * keeps alive. */
+#include "space/registry.h"
+
+#include "base/base.h"
+
+#include <errno.h>
+
+#define GIB_SHIFT    30
+#define ADDRESS_BITS 48
+#define SLOTS        ((size_t)1 << (ADDRESS_BITS - GIB_SHIFT))
+
+/* A slot: 0 no space, SEARCH several spaces or half-covered, else 1 + the id. */
+#define SEARCH 255
+
+_Static_assert(TN_SPACES_MAX + 1 < SEARCH, "ids fit a slot beside the two marks");
+
+static struct tn_lock registry_lock = TN_LOCK_INIT(TN_RANK_REGISTRY);
+
+/* Written under the lock with release, read with acquire. */
+static _Atomic uint8_t slots[SLOTS];
+static struct terrane_space *_Atomic spaces[TN_SPACES_MAX];
+
+static size_t first_slot(const struct terrane_space *space)
+{
+    return (uintptr_t)space->base >> GIB_SHIFT;
+}
+
+static size_t last_slot(const struct terrane_space *space)
+{
+    return ((uintptr_t)tn_block_addr(space, space->block_count) - 1) >> GIB_SHIFT;
+}
+
+/* Whether the window is all of its slots; then no other can share them. */
+static bool covers_slots(const struct terrane_space *space)
+{
+    const uintptr_t start = (uintptr_t)space->base;
+    const uintptr_t end = (uintptr_t)tn_block_addr(space, space->block_count);
+    return ((start | end) & (TN_GIB - 1)) == 0;
+}
+
+static void mark(const struct terrane_space *space, uint8_t value)
+{
+    for (size_t slot = first_slot(space); slot <= last_slot(space) && slot < SLOTS; slot++)
+        /* release; pairs with the acquire in tn_space_of */
+        atomic_store_explicit(&slots[slot], value, memory_order_release);
+}
+
+int tn_registry_add(struct terrane_space *space)
+{
+    int error = -EAGAIN;
+    tn_lock_acquire(&registry_lock);
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
+        if (tn_space_at(id) != NULL)
+            continue;
+        space->id = id;
+        /* release; pairs with the acquire in tn_space_at */
+        atomic_store_explicit(&spaces[id], space, memory_order_release);
+        mark(space, covers_slots(space) ? (uint8_t)(id + 1) : SEARCH);
+        error = 0;
+        break;
+    }
+    tn_lock_release(&registry_lock);
+    return error;
+}
+
+void tn_registry_remove(struct terrane_space *space)
+{
+    tn_lock_acquire(&registry_lock);
+    /* Shared slots stay on SEARCH, which finds nothing of this space any more. */
+    if (covers_slots(space))
+        mark(space, 0);
+    atomic_store_explicit(&spaces[space->id], NULL, memory_order_release);
+    tn_lock_release(&registry_lock);
+}
+
+struct terrane_space *tn_space_at(uint32_t id)
+{
+    /* acquire; pairs with the release in tn_registry_add */
+    return atomic_load_explicit(&spaces[id], memory_order_acquire);
+}
+
+static bool holds(const struct terrane_space *space, const void *pointer)
+{
+    return space != NULL && tn_offset_of(space, pointer) < (size_t)space->block_count
+                                                               << TN_BLOCK_SHIFT;
+}
+
+struct terrane_space *tn_space_of(const void *pointer)
+{
+    const size_t slot = (uintptr_t)pointer >> GIB_SHIFT;
+    /* acquire; pairs with the release in mark */
+    const uint8_t value =
+        slot < SLOTS ? atomic_load_explicit(&slots[slot], memory_order_acquire) : SEARCH;
+    if (value == 0)
+        return NULL;
+    if (value != SEARCH) {
+        struct terrane_space *space = tn_space_at(value - 1u);
+        return holds(space, pointer) ? space : NULL;
+    }
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
+        struct terrane_space *space = tn_space_at(id);
+        if (holds(space, pointer))
+            return space;
+    }
+    return NULL;
+}
+
+void tn_space_fork_prepare(void)
+{
+    tn_lock_acquire(&registry_lock);
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
+        if (tn_space_at(id) != NULL)
+            tn_lock_acquire_peer(&tn_space_at(id)->lock);
+    }
+}
+
+void tn_space_fork_parent(void)
+{
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
+        if (tn_space_at(id) != NULL)
+            tn_lock_release_peer(&tn_space_at(id)->lock);
+    }
+    tn_lock_release(&registry_lock);
+}
+
+void tn_space_fork_child(void)
+{
+    /* The thread that forked is the only one here and holds the locks; sleepers are gone. */
+    tn_space_fork_parent();
+}

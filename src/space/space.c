@@ -1,0 +1,361 @@
+/* Creation, layout and accounting of spaces; see space.h. */
+#include "space/space.h"
+
+#include "base/base.h"
+#include "os/os.h"
+#include "space/registry.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A window is never asked for below this: it would not hold a run worth moving. */
+#define WINDOW_MIN (16 * TN_MIB)
+
+/* Of a limited address space the program keeps a quarter for stacks, libraries and files. */
+#define LIMITED_SHARE(bytes) ((bytes) / 4 * 3)
+
+/* Rows of tables made accessible at a time under strict overcommit: 64 MiB of blocks. */
+#define TABLE_STEP_BLOCKS 1024u
+
+/* Mappings of a space in its first state: tables, blocks, and what lies between. */
+#define OWN_MAPPINGS 3
+
+static const size_t row_bytes[TN_TABLES] = {TN_ROW_NODES,  TN_ROW_MINI, TN_ROW_BLOCKS,
+                                            TN_ROW_REMOTE, TN_ROW_HELD, TN_ROW_EXTENTS};
+
+/* The default space lives here, so that malloc can start without memory. */
+static struct terrane_space default_space;
+static struct tn_lock default_lock = TN_LOCK_INIT(TN_RANK_DEFAULT);
+static struct terrane_space *_Atomic default_ready;
+
+/* ---- layout ---- */
+
+static size_t huge_unit_bytes(size_t blocks)
+{
+    return tn_round_up((blocks >> TN_HUGE_ORDER) / 8 + 8, tn_os_page_bytes());
+}
+
+/* Bytes of all tables for `blocks` blocks, and where each starts. */
+static size_t lay_out(size_t blocks, bool shared, size_t starts[TN_TABLES])
+{
+    const size_t page = tn_os_page_bytes();
+    size_t at = huge_unit_bytes(blocks);
+    for (unsigned table = 0; table < TN_TABLES; table++) {
+        starts[table] = at;
+        if (table != TN_TABLE_EXTENTS || shared)
+            at += tn_round_up(blocks * row_bytes[table], page);
+    }
+    return at;
+}
+
+static size_t wanted_window(size_t asked)
+{
+    const size_t most = tn_bytes_of_order(TN_ORDER_MAX);
+    size_t bytes = asked != 0 ? asked : tn_max(tn_bytes_of_order(24), 8 * tn_os_memory_bytes());
+    const size_t left = tn_os_address_bytes_left();
+    if (asked == 0 && left != SIZE_MAX)
+        bytes = tn_min(bytes, LIMITED_SHARE(left));
+    return tn_round_down(tn_min(bytes, most), TN_BLOCK_BYTES);
+}
+
+/* Reserves tables and blocks for a window of `bytes`; blocks aligned to 1 GiB if they fill one. */
+static int reserve_window(struct terrane_space *space, size_t bytes)
+{
+    const size_t align = bytes >= TN_GIB ? TN_GIB : TN_HUGE_BYTES;
+    size_t starts[TN_TABLES];
+    const size_t blocks = bytes >> TN_BLOCK_SHIFT;
+    const size_t front =
+        tn_round_up(lay_out(blocks, space->backing != TERRANE_BACKING_PRIVATE, starts), align);
+    void *start;
+    const int error = tn_os_reserve(front + bytes, align, &start);
+    if (error != 0)
+        return error;
+    space->reservation = start;
+    space->reservation_bytes = front + bytes;
+    space->base = space->reservation + front;
+    space->block_count = (uint32_t)blocks;
+    space->huge_units = start;
+    for (unsigned table = 0; table < TN_TABLES; table++)
+        space->tables[table] = space->reservation + starts[table];
+    return 0;
+}
+
+static int reserve_halving(struct terrane_space *space, size_t bytes, bool may_shrink)
+{
+    int error = reserve_window(space, bytes);
+    while (error != 0 && may_shrink && bytes / 2 >= WINDOW_MIN) {
+        bytes = tn_round_down(bytes / 2, TN_BLOCK_BYTES);
+        error = reserve_window(space, bytes);
+    }
+    return error;
+}
+
+/* ---- files behind shared spaces ---- */
+
+static int open_file(struct terrane_space *space, const struct terrane_space_options *options)
+{
+    if (space->backing == TERRANE_BACKING_SCRATCH)
+        return tn_os_file_scratch(options->scratch_dir, &space->fd);
+    return tn_os_file_memfd("terrane", options->huge_page_bytes, &space->fd);
+}
+
+static int map_file(struct terrane_space *space)
+{
+    const size_t bytes = (size_t)space->block_count << TN_BLOCK_SHIFT;
+    const int error = tn_os_file_resize(space->fd, bytes);
+    return error != 0 ? error : tn_os_map_file(space->base, bytes, space->fd, 0);
+}
+
+/* ---- creation ---- */
+
+/* All at once where the kernel lets reserved memory be accessible, else step by step. */
+static int make_accessible(struct terrane_space *space)
+{
+    const size_t tables = (size_t)(space->base - space->reservation);
+    const size_t blocks = (size_t)space->block_count << TN_BLOCK_SHIFT;
+    const bool private = space->backing == TERRANE_BACKING_PRIVATE;
+    space->tables_blocks = space->block_count;
+    if (tn_os_commit(space->reservation, private ? tables + blocks : tables) == 0)
+        return 0;
+    space->tables_blocks = 0;
+    space->lazy_commit = private;
+    return tn_os_commit(space->reservation, huge_unit_bytes(space->block_count));
+}
+
+static int build(struct terrane_space *space, const struct terrane_space_options *options)
+{
+    const size_t bytes = wanted_window(options->window_bytes);
+    int error = reserve_halving(space, bytes, options->window_bytes == 0);
+    if (error != 0)
+        return error;
+    error = make_accessible(space);
+    if (error == 0 && space->fd >= 0)
+        error = map_file(space);
+    if (error == 0)
+        error = tn_registry_add(space);
+    if (error != 0) {
+        (void)tn_os_release(space->reservation, space->reservation_bytes);
+        return error;
+    }
+    tn_os_name(space->reservation, (size_t)(space->base - space->reservation), "terrane tables");
+    if (space->fd < 0)
+        tn_os_name(space->base, (size_t)space->block_count << TN_BLOCK_SHIFT, "terrane");
+    return 0;
+}
+
+static int init_space(struct terrane_space *space, const struct terrane_space_options *options)
+{
+    const bool private = options->backing == TERRANE_BACKING_PRIVATE;
+    space->backing = options->backing;
+    space->verbs = private ? &tn_private_verbs : &tn_shared_verbs;
+    space->fd = -1;
+    space->page_bytes =
+        options->huge_page_bytes != 0 ? options->huge_page_bytes : tn_os_page_bytes();
+    space->reserve_file =
+        options->backing == TERRANE_BACKING_SCRATCH || options->huge_page_bytes != 0;
+    space->limit_bytes = options->limit_bytes != 0 ? options->limit_bytes : SIZE_MAX;
+    space->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_SPACE);
+    if (!private) {
+        const int error = open_file(space, options);
+        if (error != 0)
+            return error;
+    }
+    const int error = build(space, options);
+    if (error != 0) {
+        if (space->fd >= 0)
+            tn_os_file_close(space->fd);
+        return error;
+    }
+    tn_buddy_init(&space->buddy, (struct tn_node *)(void *)space->tables[TN_TABLE_NODES],
+                  space->block_count);
+    tn_count(space, TN_COUNT_MAPPINGS, OWN_MAPPINGS);
+    tn_count(space, TN_COUNT_MAPPINGS_BUDGET, options->mappings_budget);
+    return 0;
+}
+
+static bool valid_options(const struct terrane_space_options *options)
+{
+    const size_t huge = options->huge_page_bytes;
+    switch (options->backing) {
+    case TERRANE_BACKING_PRIVATE:
+        return huge == 0 && options->scratch_dir == NULL;
+    case TERRANE_BACKING_MEMFD:
+        return (huge == 0 || huge == TN_HUGE_BYTES || huge == TN_GIB) &&
+               options->scratch_dir == NULL;
+    case TERRANE_BACKING_SCRATCH:
+        return huge == 0 && options->scratch_dir != NULL;
+    }
+    return false;
+}
+
+int terrane_space_create(const struct terrane_space_options *options, struct terrane_space **out)
+{
+    static const struct terrane_space_options defaults = {.backing = TERRANE_BACKING_PRIVATE};
+    if (options == NULL)
+        options = &defaults;
+    if (!valid_options(options) ||
+        (options->window_bytes != 0 && wanted_window(options->window_bytes) < TN_BLOCK_BYTES))
+        return -EINVAL;
+    void *memory;
+    const size_t bytes = tn_round_up(sizeof(struct terrane_space), tn_os_page_bytes());
+    int error = tn_os_allocate(bytes, &memory);
+    if (error != 0)
+        return error;
+    error = init_space(memory, options);
+    if (error != 0) {
+        (void)tn_os_release(memory, bytes);
+        return error;
+    }
+    *out = memory;
+    return 0;
+}
+
+int terrane_space_destroy(struct terrane_space *space)
+{
+    if (space == NULL)
+        return 0;
+    if (space == &default_space)
+        return -EINVAL;
+    tn_registry_remove(space);
+    if (space->fd >= 0)
+        tn_os_file_close(space->fd);
+    void *heaps = atomic_load_explicit(&space->heaps, memory_order_relaxed); /* we are alone */
+    if (heaps != NULL)
+        (void)tn_os_release(heaps, space->heaps_bytes);
+    (void)tn_os_release(space->reservation, space->reservation_bytes);
+    (void)tn_os_release(space, tn_round_up(sizeof(*space), tn_os_page_bytes()));
+    return 0;
+}
+
+struct terrane_space *tn_space_default_if_any(void)
+{
+    /* acquire; pairs with the release in terrane_space_default */
+    return atomic_load_explicit(&default_ready, memory_order_acquire);
+}
+
+struct terrane_space *terrane_space_default(void)
+{
+    struct terrane_space *ready = tn_space_default_if_any();
+    if (TN_LIKELY(ready != NULL))
+        return ready;
+    int error = 0;
+    tn_lock_acquire(&default_lock);
+    if (tn_space_default_if_any() == NULL) {
+        memset(&default_space, 0, sizeof(default_space));
+        const struct terrane_space_options options = {.backing = TERRANE_BACKING_PRIVATE};
+        error = init_space(&default_space, &options);
+        if (error == 0)
+            /* release; pairs with the acquire above */
+            atomic_store_explicit(&default_ready, &default_space, memory_order_release);
+    }
+    tn_lock_release(&default_lock);
+    if (error != 0)
+        errno = -error;
+    return tn_space_default_if_any();
+}
+
+/* ---- tables under strict overcommit ---- */
+
+int tn_space_extend_tables(struct terrane_space *space)
+{
+    const uint32_t frontier = space->buddy.frontier;
+    if (TN_LIKELY(frontier <= space->tables_blocks))
+        return 0;
+    const size_t page = tn_os_page_bytes();
+    const size_t upto = tn_min(tn_round_up(frontier, TABLE_STEP_BLOCKS), space->block_count);
+    for (unsigned table = 0; table < TN_TABLES; table++) {
+        if (table == TN_TABLE_EXTENTS && space->fd < 0)
+            continue;
+        const size_t bytes = tn_round_up(upto * row_bytes[table], page);
+        const int error = tn_os_commit(space->tables[table], bytes);
+        if (error != 0)
+            return error;
+    }
+    space->tables_blocks = (uint32_t)upto;
+    return 0;
+}
+
+/* ---- accounting ---- */
+
+void tn_space_note_dirty(struct terrane_space *space)
+{
+    /* relaxed: a counter */
+    atomic_store_explicit(&space->counters[TN_COUNT_DIRTY_BYTES],
+                          space->buddy.free_blocks[TN_RUN_DIRTY] << TN_BLOCK_SHIFT,
+                          memory_order_relaxed);
+}
+
+void tn_space_put(struct terrane_space *space, uint32_t block, unsigned order,
+                  enum tn_run_state state)
+{
+    tn_buddy_give(&space->buddy, block, order, state);
+    tn_space_note_dirty(space);
+}
+
+int tn_space_charge(struct terrane_space *space, size_t bytes)
+{
+    const uint64_t before = atomic_fetch_add_explicit(&space->counters[TN_COUNT_RUN_BYTES], bytes,
+                                                      memory_order_relaxed);
+    if (before + bytes > space->limit_bytes) {
+        tn_uncount(space, TN_COUNT_RUN_BYTES, bytes);
+        return -ENOMEM;
+    }
+    uint64_t peak = tn_counted(space, TN_COUNT_RUN_BYTES_PEAK);
+    while (peak < before + bytes && !atomic_compare_exchange_weak_explicit(
+                                        &space->counters[TN_COUNT_RUN_BYTES_PEAK], &peak,
+                                        before + bytes, memory_order_relaxed, memory_order_relaxed))
+        continue;
+    return 0;
+}
+
+void tn_space_uncharge(struct terrane_space *space, size_t bytes)
+{
+    tn_uncount(space, TN_COUNT_RUN_BYTES, bytes);
+}
+
+bool tn_mappings_take(struct terrane_space *space, unsigned count)
+{
+    uint64_t budget = tn_counted(space, TN_COUNT_MAPPINGS_BUDGET);
+    if (budget == 0) { /* the limit is read when it first matters */
+        budget = tn_os_features()->mappings_limit / 2;
+        atomic_store_explicit(&space->counters[TN_COUNT_MAPPINGS_BUDGET], budget,
+                              memory_order_relaxed);
+    }
+    const uint64_t before =
+        atomic_fetch_add_explicit(&space->counters[TN_COUNT_MAPPINGS], count, memory_order_relaxed);
+    if (before + count <= budget)
+        return true;
+    tn_uncount(space, TN_COUNT_MAPPINGS, count);
+    tn_count(space, TN_COUNT_BUDGET_REFUSALS, 1);
+    return false;
+}
+
+void tn_mappings_give(struct terrane_space *space, unsigned count)
+{
+    tn_uncount(space, TN_COUNT_MAPPINGS, count);
+}
+
+void terrane_space_stats(const struct terrane_space *space, struct terrane_stats *out)
+{
+    *out = (struct terrane_stats){
+        .version = TERRANE_STATS_VERSION,
+        .window_bytes = (uint64_t)space->block_count << TN_BLOCK_SHIFT,
+        .meta_bytes = (uint64_t)(space->base - space->reservation),
+    };
+    /* From run_bytes on the struct's fields are the counters, in their order. */
+    uint64_t *fields = &out->run_bytes;
+    for (unsigned which = 0; which < TN_COUNTERS; which++)
+        fields[which] = tn_counted(space, (enum tn_counter)which);
+}
+
+_Static_assert(sizeof(struct terrane_stats) == (3 + TN_COUNTERS) * sizeof(uint64_t),
+               "every counter is a field of struct terrane_stats, in order");
+
+void tn_space_audit(const struct terrane_space *space)
+{
+    tn_buddy_audit(&space->buddy);
+    tn_check(tn_counted(space, TN_COUNT_DIRTY_BYTES) == space->buddy.free_blocks[TN_RUN_DIRTY]
+                                                            << TN_BLOCK_SHIFT);
+    tn_check(tn_counted(space, TN_COUNT_RUN_BYTES) <= tn_counted(space, TN_COUNT_RUN_BYTES_PEAK));
+    tn_check(space->buddy.frontier <= space->block_count);
+}

@@ -1,0 +1,275 @@
+/* The space floor: a reserved window of addresses, its runs, and the verbs on their pages.
+ *
+ * The window is laid out once, for the most blocks it can ever hold, and touched only as far as
+ * used:
+ *
+ *   |<- tables: one row a block, each table page-aligned ->|<- blocks, aligned to 1 GiB ->| | nodes
+ * | mini | blocks | remote | held | extents      | block 0 | block 1 | ...               |
+ *
+ * A pointer finds its block with one subtraction and a shift, its descriptors with one
+ * multiplication. What the rows of the upper floors' tables mean is theirs; the space only gives
+ * them room. Process-local state (this struct, locks, descriptors of files) is not in the window.
+ *
+ * Private backing: the window is anonymous memory. Moves are mremap; a moved run is a mapping of
+ * its own until it is freed and mapped afresh, and that is what the mapping budget counts.
+ *
+ * Shared backing (backing_shared.c): block b of the window shows extent b of one sparse file, so
+ * that the whole window is a single mapping. Moves and aliases make window blocks show other
+ * extents.
+ *
+ * Lock: `lock` (rank TN_RANK_SPACE) guards the buddy, the commit frontier and the extent tables.
+ * Calls lock by themselves unless their comment says "locked". */
+#ifndef TN_SPACE_H
+#define TN_SPACE_H
+
+#include "base/base.h"
+#include "os/lock.h"
+#include "space/buddy.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <terrane/space.h>
+
+#define TN_BLOCK_SHIFT 16
+#define TN_BLOCK_BYTES ((size_t)1 << TN_BLOCK_SHIFT)
+
+/* Order of the runs that are one 2 MiB page: the unit of huge pages. */
+#define TN_HUGE_SHIFT 21
+#define TN_HUGE_ORDER (TN_HUGE_SHIFT - TN_BLOCK_SHIFT)
+#define TN_HUGE_BYTES ((size_t)1 << TN_HUGE_SHIFT)
+
+/* The tables in front of the blocks, in window order, and the bytes of one row. Owners assert that
+ * their struct fits. */
+enum tn_table {
+    TN_TABLE_NODES,   /* struct tn_node, this floor */
+    TN_TABLE_MINI,    /* heap: 32 minipage codes */
+    TN_TABLE_BLOCKS,  /* heap: struct tn_block */
+    TN_TABLE_REMOTE,  /* heap: bits of objects freed by other threads */
+    TN_TABLE_HELD,    /* heap: bits of objects in quarantine (hardened heaps) */
+    TN_TABLE_EXTENTS, /* shared backings: struct tn_extent */
+    TN_TABLES
+};
+#define TN_ROW_NODES   12
+#define TN_ROW_MINI    64
+#define TN_ROW_BLOCKS  1088
+#define TN_ROW_REMOTE  512
+#define TN_ROW_HELD    512
+#define TN_ROW_EXTENTS 8
+
+/* What is counted; read without the lock. The order is that of struct terrane_stats. */
+enum tn_counter {
+    TN_COUNT_RUN_BYTES,
+    TN_COUNT_RUN_BYTES_PEAK,
+    TN_COUNT_DIRTY_BYTES,
+    TN_COUNT_SMALL_BYTES,
+    TN_COUNT_LARGE_BYTES,
+    TN_COUNT_MAPPINGS,
+    TN_COUNT_MAPPINGS_BUDGET,
+    TN_COUNT_COMMITS,
+    TN_COUNT_DISCARDS,
+    TN_COUNT_DISCARD_BYTES,
+    TN_COUNT_MOVES,
+    TN_COUNT_MOVE_BYTES,
+    TN_COUNT_COPIES,
+    TN_COUNT_COPY_BYTES,
+    TN_COUNT_GROWN_IN_PLACE,
+    TN_COUNT_ALIASES,
+    TN_COUNT_ALIAS_BYTES,
+    TN_COUNT_BUDGET_REFUSALS,
+    TN_COUNT_LARGE_ALLOCS,
+    TN_COUNT_LARGE_FREES,
+    TN_COUNT_REMOTE_FREES,
+    TN_COUNT_HEAPS,
+    TN_COUNT_ADOPTIONS,
+    TN_COUNT_SMALL_REFILLS,
+    TN_COUNT_SMALL_FLUSHES,
+    TN_COUNTERS
+};
+
+struct terrane_space {
+    /* Constant after creation. */
+    char *base;           /* block 0 */
+    uint32_t block_count; /* blocks in the window */
+    uint32_t id;          /* index in the registry */
+    enum terrane_backing backing;
+    const struct tn_backing_verbs *verbs;
+    bool lazy_commit;   /* blocks are made accessible one by one (strict overcommit) */
+    bool reserve_file;  /* file space is reserved at commit (scratch, huge-page memfd) */
+    int fd;             /* shared backings, else -1 */
+    size_t page_bytes;  /* of this space: ordinary or huge */
+    size_t limit_bytes; /* SIZE_MAX: none */
+    char *reservation;  /* the whole reservation: tables and blocks */
+    size_t reservation_bytes;
+    char *tables[TN_TABLES];
+
+    struct tn_lock lock; /* guards the fields from here to `counters` */
+    struct tn_buddy buddy;
+    uint64_t *huge_units;   /* bit u: huge pages are wanted in the u-th 2 MiB of the window */
+    uint32_t tables_blocks; /* rows below are accessible */
+    uint64_t pool_tick_ns;  /* pool: when dirty pages were last given back by age */
+
+    _Atomic uint64_t counters[TN_COUNTERS]; /* relaxed; written under the lock or by atomic adds */
+
+    void *_Atomic heaps; /* heap floor: its table of heaps in this space */
+    size_t heaps_bytes;  /* size of that table; constant once it exists */
+};
+
+/* What differs between backings. Arguments were checked by space.c; errors as at the tn_space_
+ * call. */
+struct tn_backing_verbs {
+    int (*commit)(struct terrane_space *space, char *addr, size_t bytes);
+    int (*discard)(struct terrane_space *space, char *addr, size_t bytes);
+    void (*retire)(struct terrane_space *space, uint32_t block, unsigned order);
+    int (*move)(struct terrane_space *from_space, char *from, struct terrane_space *to_space,
+                char *to, size_t bytes);
+    int (*exchange)(struct terrane_space *space, char *a, char *b, size_t bytes);
+    int (*alias)(struct terrane_space *space, char *from, char *to, size_t bytes);
+};
+extern const struct tn_backing_verbs tn_private_verbs;
+extern const struct tn_backing_verbs tn_shared_verbs;
+
+/* ---- counters: relaxed, they order nothing ---- */
+
+static inline void tn_count(struct terrane_space *space, enum tn_counter which, uint64_t n)
+{
+    atomic_fetch_add_explicit(&space->counters[which], n, memory_order_relaxed);
+}
+
+static inline void tn_uncount(struct terrane_space *space, enum tn_counter which, uint64_t n)
+{
+    atomic_fetch_sub_explicit(&space->counters[which], n, memory_order_relaxed);
+}
+
+static inline uint64_t tn_counted(const struct terrane_space *space, enum tn_counter which)
+{
+    return atomic_load_explicit(&space->counters[which], memory_order_relaxed);
+}
+
+/* ---- addresses ---- */
+
+/* The space that `pointer` lies in; NULL if in none. O(1), no lock. */
+struct terrane_space *tn_space_of(const void *pointer);
+
+/* Spaces that can exist at a time; ids are below. */
+#define TN_SPACES_MAX 250
+
+/* The space with this id, or NULL. */
+struct terrane_space *tn_space_at(uint32_t id);
+
+/* The default space if it exists, else NULL. */
+struct terrane_space *tn_space_default_if_any(void);
+
+static inline char *tn_block_addr(const struct terrane_space *space, uint32_t block)
+{
+    return space->base + ((size_t)block << TN_BLOCK_SHIFT);
+}
+
+static inline size_t tn_offset_of(const struct terrane_space *space, const void *pointer)
+{
+    return (size_t)((uintptr_t)pointer - (uintptr_t)space->base);
+}
+
+static inline uint32_t tn_block_of(const struct terrane_space *space, const void *pointer)
+{
+    return (uint32_t)(tn_offset_of(space, pointer) >> TN_BLOCK_SHIFT);
+}
+
+/* Smallest order whose runs hold `bytes`; above TN_ORDER_MAX if none does. */
+static inline unsigned tn_order_of_bytes(size_t bytes)
+{
+    return bytes <= TN_BLOCK_BYTES ? 0 : tn_order_up(bytes) - TN_BLOCK_SHIFT;
+}
+
+static inline size_t tn_bytes_of_order(unsigned order)
+{
+    return TN_BLOCK_BYTES << order;
+}
+
+/* ---- runs (used by the pool floor) ---- */
+
+/* Makes [addr, addr + bytes) of a used run usable. -ENOMEM, -ENOSPC, -EIO; nothing changed then. */
+int tn_space_commit(struct terrane_space *space, char *addr, size_t bytes);
+
+/* Makes sure that the tables have rows for all blocks below the buddy's frontier. Locked. -ENOMEM.
+ */
+int tn_space_extend_tables(struct terrane_space *space);
+
+/* Forgets advice on the huge pages of a range: its mapping is fresh. Locked. */
+void tn_space_forget_huge(struct terrane_space *space, char *addr, size_t bytes);
+
+/* Gives a run to the buddy and brings the count of dirty bytes up to date. Locked. */
+void tn_space_put(struct terrane_space *space, uint32_t block, unsigned order,
+                  enum tn_run_state state);
+void tn_space_note_dirty(struct terrane_space *space);
+
+/* Counts `bytes` as handed out. -ENOMEM if that passes the limit. */
+int tn_space_charge(struct terrane_space *space, size_t bytes);
+void tn_space_uncharge(struct terrane_space *space, size_t bytes);
+
+/* ---- pages of runs that the caller owns ---- */
+
+/* Gives the pages of a range back; it reads as zero. -ENOMEM, -EIO, -ENOSPC: contents unknown only
+ * in the sense that some pages may be zero already. */
+int tn_space_discard(struct terrane_space *space, void *addr, size_t bytes);
+
+/* Gives a used run back to the buddy as clean: its pages go to the kernel, and whatever moves,
+ * aliases, guards and advice have done to its mapping is undone. Extents that other runs still show
+ * stay, and the blocks that own them come back when those runs are retired. Locked. Cannot fail:
+ * where the kernel refuses, pages or addresses stay out of use until a later call. */
+void tn_space_retire(struct terrane_space *space, uint32_t block, unsigned order);
+
+/* Whether a used run can be reused warm, as it is. */
+static inline bool tn_run_plain(const struct terrane_space *space, uint32_t block)
+{
+    return space->buddy.nodes[block].flags == 0;
+}
+
+/* Moves the pages of `bytes` at `from` to `to`, each at the start of a run of its space. What
+ * `from` then shows is undefined: it may only be given back. `to` need not be committed. Both
+ * spaces must have the same backing; shared ones must be one space. -ENOMEM (mappings: counted as
+ * refusal), -ENOTSUP: nothing changed, the caller copies. */
+int tn_space_move(struct terrane_space *from_space, char *from, struct terrane_space *to_space,
+                  char *to, size_t bytes);
+
+/* Swaps the pages of two equal ranges. Errors as tn_space_move. */
+int tn_space_exchange(struct terrane_space *space, char *a, char *b, size_t bytes);
+
+/* Makes `to` show the very pages of `from` (shared backings), each at the start of a run: a store
+ * through one is seen through the other. Pages go back when the last run that shows them is
+ * retired. -ENOTSUP (private, or a huge-page space with unaligned ranges), -ENOMEM. */
+int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t bytes);
+
+/* Sets what the process may do to a range of the run that starts at block `run`. -ENOMEM. */
+int tn_space_protect(struct terrane_space *space, uint32_t run, void *addr, size_t bytes,
+                     bool readable, bool writable);
+
+/* Asks for huge pages in the whole 2 MiB units of a range. A hint: refusals are ignored. */
+void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes);
+
+/* Makes pages fault on access; their contents are gone. Retiring the run, which starts at block
+ * `run`, undoes it. -ENOMEM. */
+int tn_space_guard(struct terrane_space *space, uint32_t run, void *addr, size_t bytes);
+
+/* ---- the mapping budget ---- */
+
+/* Takes `count` mappings from the budget; false (counted as a refusal) if they are not left. */
+bool tn_mappings_take(struct terrane_space *space, unsigned count);
+void tn_mappings_give(struct terrane_space *space, unsigned count);
+
+/* ---- when moving pays ---- */
+
+/* Smallest size from which moving pages is cheaper than copying them into warm (`warm`) or
+ * untouched pages; measured at the first call, about a tenth of a millisecond. */
+size_t tn_move_threshold(bool warm);
+
+/* Checks buddy, tables and counters against each other. Locked or quiet. */
+void tn_space_audit(const struct terrane_space *space);
+
+/* fork: takes and releases the locks of this floor, in the parent and in the child. */
+void tn_space_fork_prepare(void);
+void tn_space_fork_parent(void);
+void tn_space_fork_child(void);
+
+#endif
