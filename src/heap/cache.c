@@ -1,0 +1,196 @@
+/* Caches of free slots, and the slow halves of allocation and free; see heap.h.
+ *
+ * A cache that runs empty is filled to half of its ceiling from the spans; one that runs full gives
+ * its older half back: own slots to their spans, other heaps' slots to those heaps' remote bits.
+ * The ceiling starts low and doubles at each refill up to the class's limit, so that a class that
+ * is rarely used holds little. */
+#include "heap/layout.h"
+#include "heap/sample.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CEILING_FIRST 8
+
+/* ---- set-up ---- */
+
+void tn_cache_init(struct terrane_heap *heap)
+{
+    void **room = heap->slots;
+    for (unsigned class = 0; class < TN_CLASSES; class ++) {
+        const unsigned limit = heap->mode == TN_MODE_CACHED ? tn_classes[class].cached : 0;
+        const unsigned first = limit < CEILING_FIRST ? limit : CEILING_FIRST;
+        heap->caches[class] = (struct tn_cache){
+            .top = room, .floor = room, .ceiling = room + first, .magic = tn_classes[class].magic};
+        room += tn_classes[class].cached;
+    }
+}
+
+static void raise_ceiling(struct tn_cache *cache, unsigned class)
+{
+    const size_t limit = tn_classes[class].cached;
+    const size_t doubled = 2 * (size_t)(cache->ceiling - cache->floor);
+    cache->ceiling = cache->floor + tn_min(doubled, limit);
+}
+
+/* ---- giving back ---- */
+
+/* Collects pointers of other heaps, to hand them over in groups. */
+struct strangers {
+    void *pointers[64];
+    unsigned count;
+};
+
+static void strangers_flush(struct terrane_heap *heap, struct strangers *strangers)
+{
+    if (strangers->count > 0)
+        tn_remote_give(heap->space, strangers->pointers, strangers->count);
+    strangers->count = 0;
+}
+
+static void give_one(struct terrane_heap *heap, void *pointer, struct strangers *strangers)
+{
+    const struct tn_slot at = tn_slot_at(heap->space, pointer);
+    if (TN_UNLIKELY(!at.exact))
+        tn_crime_invalid(heap->space, pointer);
+    /* relaxed: constant while the object lives */
+    if (TN_LIKELY(atomic_load_explicit(&at.descriptor->heap, memory_order_relaxed) == heap->id)) {
+        tn_span_give(heap, &at, pointer);
+        return;
+    }
+    strangers->pointers[strangers->count++] = pointer;
+    if (strangers->count == TN_ARRAY_COUNT(strangers->pointers))
+        strangers_flush(heap, strangers);
+}
+
+/* Gives the oldest `count` slots of a cache back. */
+static void cache_shed(struct terrane_heap *heap, struct tn_cache *cache, size_t count)
+{
+    struct strangers strangers;
+    strangers.count = 0;
+    for (size_t i = 0; i < count; i++)
+        give_one(heap, cache->floor[i], &strangers);
+    strangers_flush(heap, &strangers);
+    const size_t left = (size_t)(cache->top - cache->floor) - count;
+    memmove(cache->floor, cache->floor + count, left * sizeof(void *));
+    cache->top = cache->floor + left;
+}
+
+void tn_cache_flush(struct terrane_heap *heap)
+{
+    for (unsigned class = 1; class < TN_CLASSES; class ++) {
+        struct tn_cache *cache = &heap->caches[class];
+        cache_shed(heap, cache, (size_t)(cache->top - cache->floor));
+    }
+}
+
+/* ---- allocation ---- */
+
+static void reverse(void **slots, unsigned count)
+{
+    for (unsigned low = 0, high = count; low + 1 < high; low++) {
+        void *const swapped = slots[low];
+        slots[low] = slots[--high];
+        slots[high] = swapped;
+    }
+}
+
+/* Fills an empty cache and pops one slot. Lowest addresses are popped first. */
+static void *refill(struct terrane_heap *heap, unsigned class)
+{
+    struct tn_cache *cache = &heap->caches[class];
+    const size_t room = (size_t)(cache->ceiling - cache->floor);
+    const unsigned count = tn_span_take(heap, class, cache->floor, (unsigned)((room + 1) / 2));
+    if (TN_UNLIKELY(count == 0))
+        return NULL;
+    raise_ceiling(cache, class);
+    reverse(cache->floor, count);
+    cache->top = cache->floor + count - 1;
+    return *cache->top;
+}
+
+static void *alloc_direct(struct terrane_heap *heap, unsigned class)
+{
+    void *slot;
+    return tn_span_take(heap, class, &slot, 1) == 1 ? slot : NULL;
+}
+
+/* A slot of the class, from the cache or, when that is empty, from the spans. */
+static void *alloc_small(struct terrane_heap *heap, size_t size)
+{
+    const unsigned class = tn_class_of(size);
+    struct tn_cache *cache = &heap->caches[class];
+    if (cache->top != cache->floor)
+        return *--cache->top;
+    /* relaxed: a stale 0 only delays the collection; collecting itself acquires */
+    if (TN_UNLIKELY(atomic_load_explicit(&heap->remote, memory_order_relaxed) != 0))
+        tn_remote_collect(heap);
+    if (TN_UNLIKELY(heap->guard_rate != 0)) {
+        void *guarded = tn_sample_guarded(heap, size);
+        if (guarded != NULL)
+            return guarded;
+    }
+    return heap->mode == TN_MODE_CACHED ? refill(heap, class) : alloc_direct(heap, class);
+}
+
+void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size)
+{
+    if (TN_UNLIKELY(heap->space == NULL)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *pointer;
+    if (heap->mode == TN_MODE_HARDENED)
+        pointer = tn_hardened_alloc(heap, size, TN_OBJECT_ALIGN);
+    else if (size <= TN_SMALL_MAX)
+        pointer = alloc_small(heap, size);
+    else
+        pointer = tn_large_alloc(heap, size, TN_OBJECT_ALIGN, false);
+    if (TN_UNLIKELY(pointer == NULL))
+        errno = ENOMEM;
+    return pointer;
+}
+
+/* ---- free ---- */
+
+void tn_free_direct(struct terrane_heap *heap, void *pointer)
+{
+    struct strangers strangers;
+    strangers.count = 0;
+    give_one(heap, pointer, &strangers);
+    strangers_flush(heap, &strangers);
+}
+
+static void free_small(struct terrane_heap *heap, unsigned class, void *pointer)
+{
+    struct tn_cache *cache = &heap->caches[class];
+    if (TN_UNLIKELY(!tn_slot_at(heap->space, pointer).exact))
+        tn_crime_invalid(heap->space, pointer);
+    if (heap->mode == TN_MODE_DIRECT) {
+        tn_free_direct(heap, pointer);
+        return;
+    }
+    const size_t held = (size_t)(cache->top - cache->floor);
+    cache_shed(heap, cache, (held + 1) / 2);
+    *cache->top++ = pointer;
+}
+
+void tn_heap_free_slow(struct terrane_heap *heap, void *pointer)
+{
+    if (pointer == NULL)
+        return;
+    if (TN_UNLIKELY(heap->space == NULL))
+        tn_crime_foreign(pointer);
+    const size_t offset = tn_offset_of(heap->space, pointer);
+    if (TN_UNLIKELY(offset >= heap->window_bytes))
+        tn_crime_foreign(pointer);
+    const unsigned class = TN_MINI_CLASS(heap->mini[offset >> TN_MINIPAGE_SHIFT]);
+    const int saved_errno = errno;
+    if (heap->mode == TN_MODE_HARDENED)
+        tn_hardened_free(heap, pointer);
+    else if (class == TN_CLASS_NONE)
+        tn_large_free(heap->space, pointer);
+    else
+        free_small(heap, class, pointer);
+    errno = saved_errno;
+}

@@ -1,0 +1,58 @@
+/* Size classes: which slot sizes there are, and how a size and an offset find theirs.
+ *
+ * Steps of 16 bytes up to 128, then four a doubling up to half a block: at most 20 % of a slot is
+ * lost to rounding. Class 0 is no class: large objects and foreign memory have it, so that the fast
+ * path of free needs no test of its own for them.
+ *
+ * Dividing an offset by a slot size is a multiplication by magic = ceil(2^32 / size): the high half
+ * of the product is the quotient, and the low half is below magic exactly if the division leaves no
+ * rest. Exact for offsets below 2^16. (Lemire, Kaser, Kurz, "Faster remainder by direct
+ * computation", 2019.) */
+#ifndef TN_CLASSES_H
+#define TN_CLASSES_H
+
+#include "base/base.h"
+
+#include <stdint.h>
+
+#define TN_CLASSES      41
+#define TN_CLASS_NONE   0
+#define TN_SMALL_MAX    ((size_t)32768) /* half a block */
+#define TN_TABLE_MAX    ((size_t)1024)  /* sizes up to here find their class in a table */
+#define TN_OBJECT_ALIGN ((size_t)16)
+
+struct tn_class {
+    uint32_t size;   /* of a slot */
+    uint32_t magic;  /* ceil(2^32 / size) */
+    uint8_t span;    /* minipages of its shortest span */
+    uint8_t align;   /* a span starts at a multiple of this many minipages */
+    uint16_t cached; /* most slots that a heap's cache holds */
+};
+
+extern const struct tn_class tn_classes[TN_CLASSES];
+
+/* Class of (size + 15) / 16, for sizes up to TN_TABLE_MAX. */
+extern const uint8_t tn_class_table[TN_TABLE_MAX / 16 + 1];
+
+/* Class of a size from 0 to TN_SMALL_MAX. */
+static inline unsigned tn_class_of(size_t size)
+{
+    if (TN_LIKELY(size <= TN_TABLE_MAX))
+        return tn_class_table[(size + 15) / 16];
+    const unsigned top = tn_highest_bit(size - 1);
+    return 9 + (top - 7) * 4 + (unsigned)((size - 1) >> (top - 2) & 3);
+}
+
+/* Slot that an offset in a span lies in. */
+static inline unsigned tn_slot_of(uint32_t offset, uint32_t magic)
+{
+    return (unsigned)((uint64_t)offset * magic >> 32);
+}
+
+/* Whether an offset in a span is the start of a slot. */
+static inline bool tn_is_slot_start(uint32_t offset, uint32_t magic)
+{
+    return (uint32_t)(offset * magic) < magic;
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* The heap floor: objects from 16 bytes up. What preload and services use; layout.h says how it
+ * works.
+ *
+ * The two functions below are the hot path of every allocation. A heap keeps for each class a
+ * cache, a stack of free slots outside of user memory:
+ *
+ *      floor                top              ceiling
+ *        | p0 | p1 | ... | pn |    |    |    |            allocation pops, free pushes
+ *
+ * A heap that must see every call (hardened, instrumented, not yet initialised) has caches with
+ * floor == top == ceiling, so that both ways end in the slow functions without a test of their own.
+ * For class 0 (large objects, foreign pointers) the cache is always like that. */
+#ifndef TN_HEAP_H
+#define TN_HEAP_H
+
+#include "heap/classes.h"
+#include "space/space.h"
+
+#include <terrane/heap.h>
+
+/* A minipage's code: class in the low six bits, then the distance to its span's first minipage. */
+#define TN_MINI_CLASS(code)           ((code)&63u)
+#define TN_MINI_DISTANCE(code)        ((unsigned)(code) >> 6)
+#define TN_MINI_CODE(class, distance) ((uint16_t)((class) | (distance) << 6))
+
+/* Lists of blocks by their longest run of free minipages: at least 1, 2, 4, 8, 16, 32. */
+#define TN_ROOMY_LISTS 6
+#define TN_ROOMY_NONE  TN_ROOMY_LISTS
+
+struct tn_cache {
+    void **top;     /* next free place; the newest slot is below it */
+    void **floor;   /* constant */
+    void **ceiling; /* as far as the cache may fill now; rises up to the class's limit */
+    uint32_t magic; /* of the class */
+    uint32_t reserved;
+};
+
+/* How a heap serves calls. */
+enum tn_heap_mode {
+    TN_MODE_CACHED,   /* through the caches */
+    TN_MODE_DIRECT,   /* every call reaches the slow path and the spans: instrumented programs */
+    TN_MODE_HARDENED, /* direct, with the checks of hardened.c */
+};
+
+/* A quarantined object waits here for its turn; hardened heaps only. */
+struct tn_quarantine;
+
+struct terrane_heap {
+    /* Hot: constant after creation, but for the caches. Owner only. */
+    char *base;
+    size_t window_bytes; /* 0 in a heap that is not initialised: every pointer is foreign */
+    uint16_t *mini;
+    struct tn_cache caches[TN_CLASSES];
+
+    /* Owner only. */
+    struct terrane_space *space;
+    uint32_t id;
+    enum tn_heap_mode mode;
+    enum terrane_kind kind;
+    unsigned fresh_ratio;
+    unsigned fresh_debt;              /* refills since the last fresh span, times fresh_ratio */
+    uint32_t open[TN_CLASSES];        /* spans with free slots, newest first */
+    uint32_t span_counts[TN_CLASSES]; /* spans of each class */
+    uint32_t roomy[TN_ROOMY_LISTS];   /* blocks with free minipages */
+    uint32_t small_blocks;            /* list of all blocks of small objects */
+    uint32_t small_count;
+    uint32_t empty_count; /* of them, blocks without a span */
+    uint32_t guard_rate;  /* one of so many refills yields a guarded object; 0: none */
+    uint32_t guard_left;
+    uint64_t random_state;
+    struct tn_quarantine *quarantine;
+    struct terrane_heap *next_abandoned; /* under the heaps lock */
+
+    /* Any thread. */
+    struct tn_lock large_lock;            /* guards `large` and the links of its blocks */
+    uint32_t large;                       /* list of all large objects */
+    _Atomic uintptr_t owner;              /* mark of the owning thread; 0: abandoned. See heap.c */
+    _Alignas(64) _Atomic uint32_t remote; /* newest block with remote frees, plus one; 0: none */
+
+    void *slots[]; /* room of the caches */
+};
+
+/* ---- slow paths (cache.c) ---- */
+
+void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size);
+void tn_heap_free_slow(struct terrane_heap *heap, void *pointer);
+
+/* ---- the hot path ---- */
+
+/* Pops a slot for `size` from the heap's cache; false: the slow path must serve. */
+static inline bool tn_heap_pop(struct terrane_heap *heap, size_t size, void **out)
+{
+    if (TN_LIKELY(size <= TN_TABLE_MAX)) {
+        struct tn_cache *cache = &heap->caches[tn_class_table[(size + 15) / 16]];
+        void **top = cache->top;
+        if (TN_LIKELY(top != cache->floor)) {
+            cache->top = top - 1;
+            *out = top[-1];
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline void *tn_heap_alloc(struct terrane_heap *heap, size_t size)
+{
+    void *pointer;
+    return TN_LIKELY(tn_heap_pop(heap, size, &pointer)) ? pointer : tn_heap_alloc_slow(heap, size);
+}
+
+/* Pushes an object of any heap of this heap's space into the heap's cache; false: the slow path
+ * must serve. */
+static inline bool tn_heap_push(struct terrane_heap *heap, void *pointer)
+{
+    const size_t offset = (size_t)((uintptr_t)pointer - (uintptr_t)heap->base);
+    if (TN_LIKELY(offset < heap->window_bytes)) {
+        const unsigned code = heap->mini[offset >> 11];
+        struct tn_cache *cache = &heap->caches[TN_MINI_CLASS(code)];
+        const uint32_t in = (uint32_t)(offset & 2047) + (TN_MINI_DISTANCE(code) << 11);
+        void **top = cache->top;
+        if (TN_LIKELY(tn_is_slot_start(in, cache->magic) && top != cache->ceiling)) {
+            *top = pointer;
+            cache->top = top + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline void tn_heap_free(struct terrane_heap *heap, void *pointer)
+{
+    if (TN_UNLIKELY(!tn_heap_push(heap, pointer)))
+        tn_heap_free_slow(heap, pointer);
+}
+
+/* ---- for preload and services ---- */
+
+/* A value that differs between live threads and is never 0. */
+extern __thread char tn_thread_byte;
+static inline uintptr_t tn_thread_mark(void)
+{
+    return (uintptr_t)&tn_thread_byte;
+}
+
+/* A heap that refuses everything by its slow path: what a thread has before it has one. */
+extern struct terrane_heap tn_heap_none;
+
+/* An abandoned heap of the space, now owned by the caller, or a new one. NULL: no memory. */
+struct terrane_heap *tn_heap_obtain(struct terrane_space *space, enum tn_heap_mode mode);
+
+/* Changes between TN_MODE_CACHED and TN_MODE_DIRECT; empties the caches. */
+void tn_heap_set_mode(struct terrane_heap *heap, enum tn_heap_mode mode);
+
+/* Leaves the heap to whoever obtains it next; empties its caches. */
+void tn_heap_leave(struct terrane_heap *heap);
+
+/* As the public calls, for an object of any size: errno is set on failure. */
+void *tn_heap_alloc_zeroed(struct terrane_heap *heap, size_t size);
+void *tn_heap_alloc_aligned(struct terrane_heap *heap, size_t align, size_t size);
+void *tn_heap_resize(struct terrane_heap *heap, void *pointer, size_t size);
+
+/* Usable bytes; `pointer` must be an object in the space, else it is a crime. */
+size_t tn_heap_usable(const struct terrane_space *space, const void *pointer);
+
+/* Aborts with the message for a free with a wrong size or alignment. */
+_Noreturn void tn_crime_wrong_size(const void *pointer, size_t size, size_t usable);
+_Noreturn void tn_crime_foreign(const void *pointer);
+
+/* fork: the locks of this floor and those below. In the child, heaps of other threads are lost:
+ * their objects stay valid and may be freed, but their memory is not used again. */
+void tn_heap_fork_prepare(void);
+void tn_heap_fork_parent(void);
+void tn_heap_fork_child(void);
+
+#endif

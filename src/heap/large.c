@@ -1,0 +1,260 @@
+/* Large objects: runs of the pool, trimmed to pages.
+ *
+ * The descriptor of a run's first block holds the usable bytes, the heap and the list links;
+ * nothing else of the run is described. Addresses are cheap, so an object that grows gets far more
+ * of them than it needs and stays where it is as long as they last; when they are used up it takes
+ * its neighbours if they are free, else it moves by page table, and copies only below the size
+ * where moving pays. */
+#include "heap/layout.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Orders of addresses that a growing object takes beyond what it needs: 4 to 8 times. */
+#define GROWTH_SLACK 2
+
+/* An object this large may have its last, partly used 2 MiB as a huge page too: at most 5 % more.
+ */
+#define HUGE_TAIL_FROM (40 * TN_MIB)
+
+/* A shrinking object gives its tail back if that saves this much, else keeps it. */
+#define SHRINK_MIN_BYTES (16 * TN_KIB)
+
+/* ---- descriptors and the heap's list ---- */
+
+struct tn_block *tn_large_at(const struct terrane_space *space, const void *pointer)
+{
+    const uint32_t block = tn_block_of(space, pointer);
+    struct tn_block *descriptor = tn_block_at(space, block);
+    if (descriptor->use != TN_USE_LARGE ||
+        tn_block_addr(space, block) + descriptor->offset != pointer)
+        return NULL;
+    return descriptor;
+}
+
+static struct terrane_heap *heap_of(const struct terrane_space *space,
+                                    const struct tn_block *descriptor)
+{
+    /* relaxed: constant while the object lives */
+    return tn_heap_by_id(space, atomic_load_explicit(&descriptor->heap, memory_order_relaxed));
+}
+
+static void link_object(struct terrane_heap *heap, uint32_t block)
+{
+    struct tn_block *descriptor = tn_block_at(heap->space, block);
+    tn_lock_acquire(&heap->large_lock);
+    atomic_store_explicit(&descriptor->heap, heap->id, memory_order_relaxed);
+    descriptor->kind = (uint8_t)heap->kind;
+    descriptor->all_prev = TN_NONE;
+    descriptor->all_next = heap->large;
+    if (descriptor->all_next != TN_NONE)
+        tn_block_at(heap->space, descriptor->all_next)->all_prev = block;
+    heap->large = block;
+    tn_lock_release(&heap->large_lock);
+}
+
+static void unlink_object(struct terrane_heap *heap, const struct tn_block *descriptor)
+{
+    tn_lock_acquire(&heap->large_lock);
+    if (descriptor->all_prev != TN_NONE)
+        tn_block_at(heap->space, descriptor->all_prev)->all_next = descriptor->all_next;
+    else
+        heap->large = descriptor->all_next;
+    if (descriptor->all_next != TN_NONE)
+        tn_block_at(heap->space, descriptor->all_next)->all_prev = descriptor->all_prev;
+    tn_lock_release(&heap->large_lock);
+}
+
+/* ---- huge pages ---- */
+
+/* Wants huge pages for the object's whole 2 MiB units, and for the last one where little is lost.
+ */
+static void want_huge(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
+{
+    if (bytes < TN_HUGE_BYTES)
+        return;
+    size_t wanted = tn_round_down(bytes, TN_HUGE_BYTES);
+    if (bytes >= HUGE_TAIL_FROM)
+        wanted = tn_min(tn_round_up(bytes + bytes / 32, TN_HUGE_BYTES), tn_bytes_of_order(order));
+    tn_space_advise_huge(space, tn_block_addr(space, block), wanted);
+}
+
+/* ---- allocation and free ---- */
+
+/* A run for an object of `bytes`, described and linked. */
+static int object_create(struct terrane_heap *heap, size_t bytes, unsigned slack, bool cold,
+                         struct tn_run *run)
+{
+    const int error = tn_pool_acquire(heap->space, bytes, slack, cold, run);
+    if (error != 0)
+        return error;
+    struct tn_block *descriptor = tn_block_at(heap->space, run->block);
+    descriptor->use = TN_USE_LARGE;
+    descriptor->order = (uint8_t)run->order;
+    descriptor->bytes = bytes;
+    descriptor->offset = 0;
+    descriptor->tail = 0;
+    link_object(heap, run->block);
+    tn_count(heap->space, TN_COUNT_LARGE_ALLOCS, 1);
+    tn_count(heap->space, TN_COUNT_LARGE_BYTES, bytes);
+    return 0;
+}
+
+/* Pages of an object; false on overflow. */
+static bool page_bytes_of(size_t size, size_t *bytes)
+{
+    return size <= PTRDIFF_MAX && tn_size_round_up(tn_max(size, 1), tn_os_page_bytes(), bytes);
+}
+
+void *tn_large_alloc(struct terrane_heap *heap, size_t size, size_t align, bool zeroed)
+{
+    struct terrane_space *space = heap->space;
+    size_t bytes;
+    if (!page_bytes_of(size, &bytes))
+        return NULL;
+    const unsigned order = tn_order_of_bytes(bytes);
+    const unsigned aligned = tn_order_of_bytes(align);
+    struct tn_run run;
+    if (object_create(heap, bytes, aligned > order ? aligned - order : 0, false, &run) != 0)
+        return NULL;
+    char *pointer = tn_block_addr(space, run.block);
+    if (((uintptr_t)pointer & (align - 1)) != 0) { /* the window had no run so large */
+        tn_large_free(space, pointer);
+        return NULL;
+    }
+    want_huge(space, run.block, run.order, bytes);
+    if (zeroed && !run.zero)
+        memset(pointer, 0, bytes);
+    return pointer;
+}
+
+/* Ends the object; `moved`: its pages are elsewhere already. */
+static void object_destroy(struct terrane_space *space, uint32_t block, bool moved)
+{
+    struct tn_block *descriptor = tn_block_at(space, block);
+    const size_t bytes = descriptor->bytes;
+    unlink_object(heap_of(space, descriptor), descriptor);
+    descriptor->use = TN_USE_NONE;
+    tn_uncount(space, TN_COUNT_LARGE_BYTES, bytes);
+    tn_count(space, TN_COUNT_LARGE_FREES, 1);
+    if (moved)
+        tn_pool_release_empty(space, block, descriptor->order, bytes);
+    else
+        tn_pool_release(space, block, descriptor->order, bytes);
+}
+
+void tn_large_free(struct terrane_space *space, void *pointer)
+{
+    const struct tn_block *descriptor = tn_large_at(space, pointer);
+    if (TN_UNLIKELY(descriptor == NULL))
+        tn_crime_invalid(space, pointer);
+    object_destroy(space, tn_block_of(space, pointer), false);
+}
+
+/* ---- resize ---- */
+
+/* Changes the bytes within the run's addresses, or takes free neighbours. */
+static int resize_here(struct terrane_space *space, uint32_t block, size_t bytes)
+{
+    struct tn_block *descriptor = tn_block_at(space, block);
+    const size_t old = descriptor->bytes;
+    if (bytes > tn_bytes_of_order(descriptor->order)) {
+        const unsigned wanted = tn_order_of_bytes(bytes);
+        if (wanted > TN_ORDER_MAX || !tn_pool_extend(space, block, descriptor->order, wanted))
+            return -ENOMEM;
+        descriptor->order = (uint8_t)wanted;
+    }
+    const int error = tn_pool_resize(space, block, descriptor->order, old, bytes);
+    if (error != 0)
+        return error;
+    descriptor->bytes = bytes;
+    tn_count(space, TN_COUNT_LARGE_BYTES, bytes - old); /* wraps downwards when shrinking */
+    if (bytes > old) {
+        tn_count(space, TN_COUNT_GROWN_IN_PLACE, 1);
+        want_huge(space, block, descriptor->order, bytes);
+    }
+    return 0;
+}
+
+/* An object of `bytes` elsewhere in `heap` with the first `kept` bytes of the one at `pointer`,
+ * which is freed. NULL: nothing changed. */
+static void *relocate(struct terrane_heap *heap, struct terrane_space *space, void *pointer,
+                      size_t bytes, size_t kept)
+{
+    const bool may_move = kept >= tn_move_threshold(false) && heap->kind != TERRANE_KIND_PINNED &&
+                          tn_large_plain(tn_large_at(space, pointer));
+    const bool grows = bytes > kept;
+    struct tn_run run;
+    if (object_create(heap, bytes, grows ? GROWTH_SLACK : 0, may_move, &run) != 0)
+        return NULL;
+    char *target = tn_block_addr(heap->space, run.block);
+    const bool moved = may_move && tn_space_move(space, pointer, heap->space, target, kept) == 0;
+    if (!moved) {
+        if (may_move && tn_space_commit(heap->space, target, bytes) != 0) {
+            tn_large_free(heap->space, target);
+            return NULL;
+        }
+        memcpy(target, pointer, kept);
+        tn_count(heap->space, TN_COUNT_COPIES, 1);
+        tn_count(heap->space, TN_COUNT_COPY_BYTES, kept);
+    } else if (bytes > kept && tn_space_commit(heap->space, target + kept, bytes - kept) != 0) {
+        /* Only a file or strict overcommit can refuse here. The pages go back where they were. */
+        (void)tn_space_move(heap->space, target, space, pointer, kept);
+        object_destroy(heap->space, run.block, true);
+        return NULL;
+    }
+    want_huge(heap->space, run.block, run.order, bytes);
+    object_destroy(space, tn_block_of(space, pointer), moved);
+    return target;
+}
+
+void *tn_large_resize(struct terrane_heap *heap, void *pointer, size_t size)
+{
+    struct terrane_space *space = tn_space_of(pointer);
+    const struct tn_block *descriptor = tn_large_at(space, pointer);
+    size_t bytes;
+    if (!page_bytes_of(size, &bytes))
+        return NULL;
+    const size_t old = tn_large_usable(descriptor);
+    const bool shrinks = bytes <= old;
+    if (shrinks && (bytes + SHRINK_MIN_BYTES > old || !tn_large_plain(descriptor)))
+        return pointer;
+    if (tn_large_plain(descriptor) && resize_here(space, tn_block_of(space, pointer), bytes) == 0)
+        return pointer;
+    /* A shrink that the kernel refused: the object keeps its tail. */
+    return shrinks ? pointer : relocate(heap, space, pointer, bytes, old);
+}
+
+int tn_large_resize_in_place(struct terrane_space *space, void *pointer, size_t size)
+{
+    const struct tn_block *descriptor = tn_large_at(space, pointer);
+    size_t bytes;
+    if (!page_bytes_of(size, &bytes))
+        return -ENOMEM;
+    if (bytes == tn_large_usable(descriptor))
+        return 0;
+    return tn_large_plain(descriptor) ? resize_here(space, tn_block_of(space, pointer), bytes)
+                                      : -ENOTSUP;
+}
+
+/* ---- move between heaps ---- */
+
+int tn_large_move(struct terrane_heap *heap, void **pointer)
+{
+    struct terrane_space *space = tn_space_of(*pointer);
+    struct tn_block *descriptor = tn_large_at(space, *pointer);
+    if (space == heap->space) { /* a change of owner */
+        unlink_object(heap_of(space, descriptor), descriptor);
+        link_object(heap, tn_block_of(space, *pointer));
+        return 0;
+    }
+    if (descriptor->kind == TERRANE_KIND_PINNED)
+        return -EPERM;
+    const size_t bytes = tn_large_usable(descriptor);
+    void *target = relocate(heap, space, *pointer, bytes, bytes);
+    if (target == NULL)
+        return -ENOMEM;
+    *pointer = target;
+    return 0;
+}
