@@ -29,7 +29,7 @@ struct terrane_heap_options {
     enum terrane_kind kind;
     unsigned fresh_ratio; /* of 100 span refills, how many take a fresh span although a partly used
                              one exists; 0 (default): reuse first; at most 100 */
-    bool hardened;        /* bitmap-checked double frees, canaries, quarantine, random slots, guards */
+    bool hardened; /* bitmap-checked double frees, canaries, quarantine, random slots, guards */
 };
 
 /* Creates a heap in `space` (NULL: the default space), owned by the calling thread.
@@ -41,7 +41,8 @@ TERRANE_API int terrane_heap_create(struct terrane_space *space,
 /* Frees every object of the heap and the heap. Owner only. NULL is ignored. */
 TERRANE_API void terrane_heap_destroy(struct terrane_heap *heap);
 
-/* Leaves the heap without an owner; its objects stay valid and may be freed by anyone. Owner only. */
+/* Leaves the heap without an owner; its objects stay valid and may be freed by anyone. Owner only.
+ */
 TERRANE_API void terrane_heap_abandon(struct terrane_heap *heap);
 
 /* Makes the calling thread the owner of an abandoned heap. Errors: -EBUSY (it has an owner). */

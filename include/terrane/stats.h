@@ -28,23 +28,23 @@ struct terrane_stats {
     uint64_t mappings;        /* kernel mappings that this space accounts for */
     uint64_t mappings_budget; /* most that it allows itself */
 
-    uint64_t commits;        /* ranges made usable */
-    uint64_t discards;       /* calls that gave pages back */
-    uint64_t discard_bytes;  /* pages given back */
-    uint64_t moves;          /* ranges moved by page table */
-    uint64_t move_bytes;     /* bytes moved by page table instead of being copied */
-    uint64_t copies;         /* resizes and moves that copied */
-    uint64_t copy_bytes;     /* bytes copied by them */
-    uint64_t grown_in_place; /* resizes of large objects that needed neither */
-    uint64_t aliases;        /* ranges aliased */
-    uint64_t alias_bytes;    /* bytes aliased instead of being copied */
+    uint64_t commits;         /* ranges made usable */
+    uint64_t discards;        /* calls that gave pages back */
+    uint64_t discard_bytes;   /* pages given back */
+    uint64_t moves;           /* ranges moved by page table */
+    uint64_t move_bytes;      /* bytes moved by page table instead of being copied */
+    uint64_t copies;          /* resizes and moves that copied */
+    uint64_t copy_bytes;      /* bytes copied by them */
+    uint64_t grown_in_place;  /* resizes of large objects that needed neither */
+    uint64_t aliases;         /* ranges aliased */
+    uint64_t alias_bytes;     /* bytes aliased instead of being copied */
     uint64_t budget_refusals; /* moves and aliases that copied for want of mappings */
 
-    uint64_t large_allocs; /* large objects allocated */
-    uint64_t large_frees;  /* large objects freed */
-    uint64_t remote_frees; /* objects freed by another thread than their heap's owner */
-    uint64_t heaps;        /* heaps that exist, adopted ones included */
-    uint64_t adoptions;    /* heaps taken over from ended threads */
+    uint64_t large_allocs;  /* large objects allocated */
+    uint64_t large_frees;   /* large objects freed */
+    uint64_t remote_frees;  /* objects freed by another thread than their heap's owner */
+    uint64_t heaps;         /* heaps that exist, adopted ones included */
+    uint64_t adoptions;     /* heaps taken over from ended threads */
     uint64_t small_refills; /* batches taken from spans into a heap's caches */
     uint64_t small_flushes; /* batches returned */
 };
