@@ -43,6 +43,8 @@ $(CMOCKA_TESTS): TEST_LIBS := -lcmocka
 $(STATIC_TESTS): $(LIB_A)
 $(PLAIN_TESTS): $(WITH_LIB)
 $(on_malloc): $(WITH_MALLOC)
+# A program that names malloc only as a string still gets this one.
+$(on_malloc): KEEP := -Wl,--no-as-needed
 $(call of_kind,fault): $(FAULT_OBJ)
 
 wrapped = $$(nm $(1) | sed -n 's/.* T __wrap_\(tn_os_[a-z0-9_]*\)$$/-Wl,--wrap=\1/p')
@@ -58,6 +60,6 @@ $(EXAMPLES): $(OUT)/examples/%: examples/%.c $(LIB_SO)
 $(TESTS): $(B)/test/%: $(B)/obj/test/%.o
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(VARIANT_CFLAGS) $(CFLAGS) $(LDFLAGS) $(WRAP) -o $@ \
+	$(Q)$(CC) $(VARIANT_CFLAGS) $(CFLAGS) $(LDFLAGS) $(WRAP) $(KEEP) -o $@ \
 		$(filter %.o,$^) $(filter %.a %.so,$^) $(TEST_LIBS) -Wl,-rpath,'$(RPATH)'
 RPATH := $$ORIGIN/../$(if $(filter release,$(VARIANT)),../..,..)
