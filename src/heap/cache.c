@@ -48,29 +48,35 @@ static void strangers_flush(struct terrane_heap *heap, struct strangers *strange
     strangers->count = 0;
 }
 
-static void give_one(struct terrane_heap *heap, void *pointer, struct strangers *strangers)
+/* Gives back the first of `pointers`, and those behind it that lie in the same span of ours. */
+static size_t give_some(struct terrane_heap *heap, void *const *pointers, size_t count,
+                        struct strangers *strangers)
 {
-    const struct tn_slot at = tn_slot_at(heap->space, pointer);
+    const struct tn_slot at = tn_slot_at(heap->space, pointers[0]);
     if (TN_UNLIKELY(!at.exact))
-        tn_crime_invalid(heap->space, pointer);
+        tn_crime_invalid(heap->space, pointers[0]);
     /* relaxed: constant while the object lives */
-    if (TN_LIKELY(atomic_load_explicit(&at.descriptor->heap, memory_order_relaxed) == heap->id)) {
-        tn_span_give(heap, &at, pointer);
-        return;
-    }
-    strangers->pointers[strangers->count++] = pointer;
+    if (TN_LIKELY(atomic_load_explicit(&at.descriptor->heap, memory_order_relaxed) == heap->id))
+        return tn_span_give_run(heap, &at, pointers, (unsigned)count);
+    strangers->pointers[strangers->count++] = pointers[0];
     if (strangers->count == TN_ARRAY_COUNT(strangers->pointers))
         strangers_flush(heap, strangers);
+    return 1;
+}
+
+static void give_all(struct terrane_heap *heap, void *const *pointers, size_t count)
+{
+    struct strangers strangers;
+    strangers.count = 0;
+    for (size_t done = 0; done < count;)
+        done += give_some(heap, pointers + done, count - done, &strangers);
+    strangers_flush(heap, &strangers);
 }
 
 /* Gives the oldest `count` slots of a cache back. */
 static void cache_shed(struct terrane_heap *heap, struct tn_cache *cache, size_t count)
 {
-    struct strangers strangers;
-    strangers.count = 0;
-    for (size_t i = 0; i < count; i++)
-        give_one(heap, cache->floor[i], &strangers);
-    strangers_flush(heap, &strangers);
+    give_all(heap, cache->floor, count);
     const size_t left = (size_t)(cache->top - cache->floor) - count;
     memmove(cache->floor, cache->floor + count, left * sizeof(void *));
     cache->top = cache->floor + left;
@@ -155,10 +161,7 @@ void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size)
 
 void tn_free_direct(struct terrane_heap *heap, void *pointer)
 {
-    struct strangers strangers;
-    strangers.count = 0;
-    give_one(heap, pointer, &strangers);
-    strangers_flush(heap, &strangers);
+    give_all(heap, &pointer, 1);
 }
 
 static void free_small(struct terrane_heap *heap, unsigned class, void *pointer)

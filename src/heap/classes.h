@@ -31,14 +31,15 @@ struct tn_class {
 
 extern const struct tn_class tn_classes[TN_CLASSES];
 
-/* Class of (size + 15) / 16, for sizes up to TN_TABLE_MAX. */
-extern const uint8_t tn_class_table[TN_TABLE_MAX / 16 + 1];
+/* 32 times the class of (size + 15) / 16, for sizes up to TN_TABLE_MAX: the offset in bytes of the
+ * class's cache among a heap's. */
+extern const uint16_t tn_cache_table[TN_TABLE_MAX / 16 + 1];
 
 /* Class of a size from 0 to TN_SMALL_MAX. */
 static inline unsigned tn_class_of(size_t size)
 {
     if (TN_LIKELY(size <= TN_TABLE_MAX))
-        return tn_class_table[(size + 15) / 16];
+        return tn_cache_table[(size + 15) / 16] / 32u;
     const unsigned top = tn_highest_bit(size - 1);
     return 9 + (top - 7) * 4 + (unsigned)((size - 1) >> (top - 2) & 3);
 }

@@ -18,10 +18,14 @@
 
 #include <terrane/heap.h>
 
-/* A minipage's code: class in the low six bits, then the distance to its span's first minipage. */
-#define TN_MINI_CLASS(code)           ((code)&63u)
-#define TN_MINI_DISTANCE(code)        ((unsigned)(code) >> 6)
-#define TN_MINI_CODE(class, distance) ((uint16_t)((class) | (distance) << 6))
+/* A minipage's code: its class in bits 5 to 10 and the distance to its span's first minipage in
+ * bits 11 to 15, so that the one masked is the class's cache in bytes from the first, and the other
+ * masked is the distance in bytes. */
+#define TN_MINI_CLASS_BITS            0x07e0u
+#define TN_MINI_DISTANCE_BITS         0xf800u
+#define TN_MINI_CLASS(code)           (((unsigned)(code)&TN_MINI_CLASS_BITS) >> 5)
+#define TN_MINI_DISTANCE(code)        ((unsigned)(code) >> 11)
+#define TN_MINI_CODE(class, distance) ((uint16_t)((class) << 5 | (distance) << 11))
 
 /* Lists of blocks by their longest run of free minipages: at least 1, 2, 4, 8, 16, 32. */
 #define TN_ROOMY_LISTS 6
@@ -34,6 +38,8 @@ struct tn_cache {
     uint32_t magic; /* of the class */
     uint32_t reserved;
 };
+
+_Static_assert(sizeof(struct tn_cache) == 32, "a minipage's code holds the offset of a cache");
 
 /* How a heap serves calls. */
 enum tn_heap_mode {
@@ -87,11 +93,17 @@ void tn_heap_free_slow(struct terrane_heap *heap, void *pointer);
 
 /* ---- the hot path ---- */
 
+/* The cache that starts `offset` bytes behind the first one. */
+static inline struct tn_cache *tn_cache_at(struct terrane_heap *heap, size_t offset)
+{
+    return (struct tn_cache *)(void *)((char *)heap->caches + offset);
+}
+
 /* Pops a slot for `size` from the heap's cache; false: the slow path must serve. */
 static inline bool tn_heap_pop(struct terrane_heap *heap, size_t size, void **out)
 {
     if (TN_LIKELY(size <= TN_TABLE_MAX)) {
-        struct tn_cache *cache = &heap->caches[tn_class_table[(size + 15) / 16]];
+        struct tn_cache *cache = tn_cache_at(heap, tn_cache_table[(size + 15) / 16]);
         void **top = cache->top;
         if (TN_LIKELY(top != cache->floor)) {
             cache->top = top - 1;
@@ -115,8 +127,8 @@ static inline bool tn_heap_push(struct terrane_heap *heap, void *pointer)
     const size_t offset = (size_t)((uintptr_t)pointer - (uintptr_t)heap->base);
     if (TN_LIKELY(offset < heap->window_bytes)) {
         const unsigned code = heap->mini[offset >> 11];
-        struct tn_cache *cache = &heap->caches[TN_MINI_CLASS(code)];
-        const uint32_t in = (uint32_t)(offset & 2047) + (TN_MINI_DISTANCE(code) << 11);
+        struct tn_cache *cache = tn_cache_at(heap, code & TN_MINI_CLASS_BITS);
+        const uint32_t in = (uint32_t)(offset & 2047) + (code & TN_MINI_DISTANCE_BITS);
         void **top = cache->top;
         if (TN_LIKELY(tn_is_slot_start(in, cache->magic) && top != cache->ceiling)) {
             *top = pointer;

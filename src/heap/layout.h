@@ -149,6 +149,10 @@ static inline char *tn_slot_addr(const struct terrane_space *space, uint32_t blo
 unsigned tn_span_take(struct terrane_heap *heap, unsigned class, void **out, unsigned want);
 /* Gives one slot of this heap's own back. A slot that is free already is a crime. */
 void tn_span_give(struct terrane_heap *heap, const struct tn_slot *at, const void *pointer);
+/* Gives back as many of `pointers`, of which `at` is the first, as lie in its span, one after the
+ * other; returns how many. */
+unsigned tn_span_give_run(struct terrane_heap *heap, const struct tn_slot *at,
+                          void *const *pointers, unsigned count);
 /* Gives blocks without spans back to the pool, all but `keep` of them. */
 void tn_span_trim(struct terrane_heap *heap);
 

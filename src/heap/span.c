@@ -295,23 +295,52 @@ unsigned tn_span_take(struct terrane_heap *heap, unsigned class, void **out, uns
     return taken;
 }
 
-void tn_span_give(struct terrane_heap *heap, const struct tn_slot *at, const void *pointer)
+/* Slots have been given back: the span has `before` free ones no more. */
+static void note_given(struct terrane_heap *heap, const struct tn_slot *at, unsigned before)
 {
-    struct tn_span *span = at->span;
-    uint64_t *word = &at->descriptor->bits[at->word];
+    const struct tn_span *span = at->span;
     const uint32_t id = at->block * TN_MINIPAGES + at->start;
-    if (TN_UNLIKELY((*word & at->bit) != 0))
-        tn_crime_double(pointer);
-    *word |= at->bit;
-    const unsigned index = at->slot / 64;
-    if (index < span->hint)
-        span->hint = (uint8_t)index;
-    if (span->free_count++ == 0)
+    if (before == 0)
         open_push(heap, id);
     /* The last open span of a class stays: the next allocation would take it again at once. */
     if (span->free_count == span->slot_count &&
         (heap->open[span->class] != id || span->next != TN_NONE))
         span_destroy(heap, id);
+}
+
+void tn_span_give(struct terrane_heap *heap, const struct tn_slot *at, const void *pointer)
+{
+    void *const one = (void *)(uintptr_t)pointer;
+    (void)tn_span_give_run(heap, at, &one, 1);
+}
+
+unsigned tn_span_give_run(struct terrane_heap *heap, const struct tn_slot *at,
+                          void *const *pointers, unsigned count)
+{
+    struct tn_span *span = at->span;
+    uint64_t *const words = &at->descriptor->bits[2 * at->start];
+    const char *base = tn_slot_addr(heap->space, at->block, at->start, 0, 0);
+    const size_t bytes = (size_t)span->length << TN_MINIPAGE_SHIFT;
+    const uint32_t magic = tn_classes[span->class].magic;
+    unsigned lowest = span->hint, given = 0;
+    do {
+        const size_t in = (size_t)((const char *)pointers[given] - base);
+        if (in >= bytes)
+            break;
+        const unsigned slot = tn_slot_of((uint32_t)in, magic);
+        const uint64_t bit = (uint64_t)1 << (slot % 64);
+        if (TN_UNLIKELY(slot >= span->slot_count || !tn_is_slot_start((uint32_t)in, magic)))
+            tn_crime_invalid(heap->space, pointers[given]);
+        if (TN_UNLIKELY((words[slot / 64] & bit) != 0))
+            tn_crime_double(pointers[given]);
+        words[slot / 64] |= bit;
+        lowest = slot / 64 < lowest ? slot / 64 : lowest;
+    } while (++given < count);
+    const unsigned before = span->free_count;
+    span->hint = (uint8_t)lowest;
+    span->free_count = (uint16_t)(before + given);
+    note_given(heap, at, before);
+    return given;
 }
 
 void tn_span_trim(struct terrane_heap *heap)

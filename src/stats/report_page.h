@@ -80,7 +80,7 @@ struct tn_report_usage {
     _Atomic uint64_t system_us;
     _Atomic uint64_t minor_faults;
     _Atomic uint64_t major_faults;
-    _Atomic uint64_t resident_peak; /* bytes */
+    _Atomic uint64_t resident_peak; /* bytes; exact at the end, of the samples until then */
 };
 
 struct tn_report_page {
