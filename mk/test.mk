@@ -43,8 +43,8 @@ $(CMOCKA_TESTS): TEST_LIBS := -lcmocka
 $(STATIC_TESTS): $(LIB_A)
 $(PLAIN_TESTS): $(WITH_LIB)
 $(on_malloc): $(WITH_MALLOC)
-# A program that names malloc only as a string still gets this one.
-$(on_malloc): KEEP := -Wl,--no-as-needed
+# A program that names malloc only as a string still gets this one, and finds it.
+$(on_malloc): KEEP := -Wl,--no-as-needed $(if $(SANITIZED),-rdynamic -Wl,--whole-archive)
 $(call of_kind,fault): $(FAULT_OBJ)
 
 wrapped = $$(nm $(1) | sed -n 's/.* T __wrap_\(tn_os_[a-z0-9_]*\)$$/-Wl,--wrap=\1/p')
@@ -61,5 +61,5 @@ $(TESTS): $(B)/test/%: $(B)/obj/test/%.o
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(VARIANT_CFLAGS) $(CFLAGS) $(LDFLAGS) $(WRAP) $(KEEP) -o $@ \
-		$(filter %.o,$^) $(filter %.a %.so,$^) $(TEST_LIBS) -Wl,-rpath,'$(RPATH)'
+		$(filter %.o,$^) $(filter %.a %.so,$^) $(TEST_LIBS) -Wl,--no-whole-archive,-rpath,'$(RPATH)'
 RPATH := $$ORIGIN/../$(if $(filter release,$(VARIANT)),../..,..)
