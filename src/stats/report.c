@@ -23,6 +23,10 @@
 #define SHARED_SHARD      0u
 #define NO_SHARD          UINT32_MAX
 
+/* A sampled call stands for 64: one that the kernel interrupted for milliseconds would outweigh all
+ * others. On the machines that we know this is about a tenth of a millisecond or more. */
+#define TIME_SAMPLE_MAX ((uint64_t)1 << 18)
+
 /* What a thread needs to count. The random state is its own so that drawing needs no atomics. */
 static __thread struct {
     uint32_t shard_plus_one; /* 0: none chosen yet */
@@ -217,7 +221,8 @@ void tn_report_time(uint64_t ticks, uint32_t weight)
         return;
     struct tn_report_shard *shard = shard_get(page);
     add(&shard->timed_calls, 1);
-    add(&shard->ticks, ticks * weight);
+    const uint64_t counted = weight > 1 && ticks > TIME_SAMPLE_MAX ? TIME_SAMPLE_MAX : ticks;
+    add(&shard->ticks, counted * weight);
 }
 
 /* ---- birth, fork, end ---- */

@@ -49,7 +49,8 @@ void tn_report_resize(size_t old_usable, size_t requested, size_t usable, enum t
  * so that no rhythm of the program hides from it. */
 uint32_t tn_report_time_weight(size_t size);
 
-/* Records the measured duration of a call, in tn_os_ticks. */
+/* Records the measured duration of a call, in tn_os_ticks. Very long ones of small calls are cut.
+ */
 void tn_report_time(uint64_t ticks, uint32_t weight);
 
 /* Takes a sample of memory and usage now, whether due or not. `stats` may be NULL. The hooks do
