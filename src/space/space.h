@@ -261,7 +261,7 @@ void tn_mappings_give(struct terrane_space *space, unsigned count);
 /* ---- when moving pays ---- */
 
 /* Smallest size from which moving pages is cheaper than copying them into warm (`warm`) or
- * untouched pages; measured at the first call, about a tenth of a millisecond. */
+ * untouched pages; measured when it has been asked often enough to matter. */
 size_t tn_move_threshold(bool warm);
 
 /* Checks buddy, tables and counters against each other. Locked or quiet. */

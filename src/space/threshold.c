@@ -15,13 +15,17 @@
 #define PROBE_MAX    (512 * TN_KIB)
 #define PROBE_ROUNDS 4
 
-/* What is assumed where nothing can be measured. */
+/* Questions that are answered without measuring. */
+#define FREE_QUESTIONS 64
+
+/* What is assumed until something is measured, or where nothing can be. */
 #define WARM_DEFAULT (128 * TN_KIB)
 #define COLD_DEFAULT (32 * TN_KIB)
 
 /* Break-even sizes, 0 until measured. Relaxed: any thread may measure, each result will do. */
 static _Atomic size_t threshold_warm;
 static _Atomic size_t threshold_cold;
+static _Atomic unsigned questions;
 
 struct probe {
     char *a, *b; /* PROBE_MAX bytes each */
@@ -86,8 +90,11 @@ static void measure(void)
 
 size_t tn_move_threshold(bool warm)
 {
-    _Atomic size_t *which = warm ? &threshold_warm : &threshold_cold;
-    if (TN_UNLIKELY(atomic_load_explicit(which, memory_order_relaxed) == 0))
-        measure();
+    const _Atomic size_t *which = warm ? &threshold_warm : &threshold_cold;
+    if (TN_LIKELY(atomic_load_explicit(which, memory_order_relaxed) != 0))
+        return atomic_load_explicit(which, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&questions, 1, memory_order_relaxed) < FREE_QUESTIONS)
+        return warm ? WARM_DEFAULT : COLD_DEFAULT;
+    measure();
     return atomic_load_explicit(which, memory_order_relaxed);
 }
