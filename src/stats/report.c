@@ -40,6 +40,7 @@ static _Atomic(struct tn_report_page *) page_now;
 static char directory[DIRECTORY_MAX];
 static _Atomic uint32_t shards_taken; /* bit k: shard k belongs to a thread; bit 0 is unused */
 static tn_report_source *stats_source;
+static struct terrane_stats stats_at_fork; /* zero in a process that did not begin as a fork */
 
 static struct tn_report_page *page_get(void)
 {
@@ -121,13 +122,47 @@ void tn_report_sample(const struct terrane_stats *stats)
     errno = saved_errno;
 }
 
+/* The fields of terrane_stats that only ever rise: of these a fork's child counts its own part. */
+static const size_t rising_fields[] = {
+    offsetof(struct terrane_stats, commits),         offsetof(struct terrane_stats, discards),
+    offsetof(struct terrane_stats, discard_bytes),   offsetof(struct terrane_stats, moves),
+    offsetof(struct terrane_stats, move_bytes),      offsetof(struct terrane_stats, copies),
+    offsetof(struct terrane_stats, copy_bytes),      offsetof(struct terrane_stats, grown_in_place),
+    offsetof(struct terrane_stats, aliases),         offsetof(struct terrane_stats, alias_bytes),
+    offsetof(struct terrane_stats, budget_refusals), offsetof(struct terrane_stats, large_allocs),
+    offsetof(struct terrane_stats, large_frees),     offsetof(struct terrane_stats, remote_frees),
+    offsetof(struct terrane_stats, adoptions),       offsetof(struct terrane_stats, small_refills),
+    offsetof(struct terrane_stats, small_flushes),
+};
+
+static uint64_t *field_at(struct terrane_stats *stats, size_t offset)
+{
+    return (uint64_t *)(void *)((char *)stats + offset);
+}
+
+/* False: nobody said where to ask. */
+static bool stats_read(struct terrane_stats *out)
+{
+    if (stats_source == NULL)
+        return false;
+    stats_source(out);
+    for (size_t i = 0; i < TN_ARRAY_COUNT(rising_fields); i++)
+        *field_at(out, rising_fields[i]) -= *field_at(&stats_at_fork, rising_fields[i]);
+    return true;
+}
+
+/* In a fork's child: what its parent did does not count here. */
+static void stats_start_over(void)
+{
+    if (stats_source != NULL)
+        stats_source(&stats_at_fork);
+}
+
 static void sample_from_source(struct tn_report_page *page)
 {
     struct terrane_stats stats;
     const int saved_errno = errno;
-    if (stats_source != NULL)
-        stats_source(&stats);
-    sample(page, stats_source != NULL ? &stats : NULL);
+    sample(page, stats_read(&stats) ? &stats : NULL);
     errno = saved_errno;
 }
 
@@ -320,6 +355,7 @@ void tn_report_fork_child(void)
         page->parent_pid = old->pid;
         memcpy(page->command, old->command, sizeof(page->command));
         tn_series_live_add(page, tn_series_live(old));
+        stats_start_over();
         atomic_store_explicit(&page_now, page, memory_order_relaxed);
     }
     (void)tn_os_release(old, sizeof(*old));
