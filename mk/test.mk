@@ -44,7 +44,8 @@ $(STATIC_TESTS): $(LIB_A)
 $(PLAIN_TESTS): $(WITH_LIB)
 $(on_malloc): $(WITH_MALLOC)
 # A program that names malloc only as a string still gets this one, and finds it.
-$(on_malloc): KEEP := -Wl,--no-as-needed $(if $(SANITIZED),-rdynamic -Wl,--whole-archive)
+WHOLE := -rdynamic -Wl,--whole-archive
+$(on_malloc): KEEP := -Wl,--no-as-needed $(if $(SANITIZED),$(WHOLE))
 $(call of_kind,fault): $(FAULT_OBJ)
 
 wrapped = $$(nm $(1) | sed -n 's/.* T __wrap_\(tn_os_[a-z0-9_]*\)$$/-Wl,--wrap=\1/p')
