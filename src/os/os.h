@@ -170,6 +170,16 @@ void tn_os_random(void *buffer, size_t size);
 int tn_os_process_id(void);
 int tn_os_thread_id(void);
 
+/* What the process has used so far, all its threads together; all zero where a sandbox forbids to
+ * ask. */
+struct tn_os_usage {
+    uint64_t user_us;
+    uint64_t system_us;
+    uint64_t minor_faults; /* pages mapped without reading from a disk */
+    uint64_t major_faults;
+};
+void tn_os_usage(struct tn_os_usage *out);
+
 /* Sleeps while *word == expected, or until woken; may return early. */
 void tn_os_wait(const _Atomic uint32_t *word, uint32_t expected);
 

@@ -432,6 +432,21 @@ int tn_os_thread_id(void)
     return (int)gettid();
 }
 
+static uint64_t microseconds(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * 1000000u + (uint64_t)time->tv_usec;
+}
+
+void tn_os_usage(struct tn_os_usage *out)
+{
+    struct rusage own = {.ru_minflt = 0};
+    (void)getrusage(RUSAGE_SELF, &own);
+    out->user_us = microseconds(&own.ru_utime);
+    out->system_us = microseconds(&own.ru_stime);
+    out->minor_faults = (uint64_t)own.ru_minflt;
+    out->major_faults = (uint64_t)own.ru_majflt;
+}
+
 void tn_os_wait(const _Atomic uint32_t *word, uint32_t expected_value)
 {
     const int saved_errno = errno;

@@ -16,14 +16,11 @@
 #include "os/os.h"
 
 #include <string.h>
-#include <sys/resource.h>
 
 #define FIRST_SLOT_NS     UINT64_C(1000000)
 #define SAMPLE_GAP_MAX_NS UINT64_C(10000000)
 #define STATM_MAX_BYTES   128
 #define STATUS_MAX_BYTES  2048
-
-static void usage_read(struct tn_report_usage *usage);
 
 /* Single words that only the sampler writes, read by a reader at any time. */
 static uint64_t get(const _Atomic uint64_t *word)
@@ -218,6 +215,16 @@ static uint64_t resident_peak_read(void)
     return number_in(text, (size_t)(found - text), length) * 1024;
 }
 
+static void usage_read(struct tn_report_usage *usage)
+{
+    struct tn_os_usage now;
+    tn_os_usage(&now);
+    set(&usage->user_us, now.user_us);
+    set(&usage->system_us, now.system_us);
+    set(&usage->minor_faults, now.minor_faults);
+    set(&usage->major_faults, now.major_faults);
+}
+
 void tn_series_sample(struct tn_report_page *page, const struct terrane_stats *stats)
 {
     const uint64_t *words = (const uint64_t *)stats;
@@ -232,20 +239,4 @@ void tn_series_sample(struct tn_report_page *page, const struct terrane_stats *s
 void tn_series_note_resident_peak(struct tn_report_page *page)
 {
     raise_to(&page->usage.resident_peak, resident_peak_read());
-}
-
-static uint64_t microseconds(const struct timeval *time)
-{
-    return (uint64_t)time->tv_sec * 1000000u + (uint64_t)time->tv_usec;
-}
-
-static void usage_read(struct tn_report_usage *usage)
-{
-    struct rusage own;
-    if (getrusage(RUSAGE_SELF, &own) != 0)
-        return;
-    set(&usage->user_us, microseconds(&own.ru_utime));
-    set(&usage->system_us, microseconds(&own.ru_stime));
-    set(&usage->minor_faults, (uint64_t)own.ru_minflt);
-    set(&usage->major_faults, (uint64_t)own.ru_majflt);
 }
