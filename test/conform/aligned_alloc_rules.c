@@ -1,6 +1,6 @@
 /* aligned_alloc: any power of two with any size, multiple or not; what is no power of two is
  * refused with NULL and EINVAL. Alignments up to 1 GiB, and contents like any other block's. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 #define ALIGN_MAX ((size_t)1 << 30)
 

@@ -1,6 +1,6 @@
 /* A crime ends in abort, and a program may catch SIGABRT to say where it was: the handler can call
  * backtrace, allocate, free and fork, so the malloc must hold no lock when it aborts. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 
 #include <execinfo.h>

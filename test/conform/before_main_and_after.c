@@ -1,6 +1,6 @@
 /* malloc works before main (preinit and constructor functions), and after it: handlers of atexit
  * and on_exit, destructor functions; and a process may exit while its threads allocate. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 #include "test_threads.h"
 

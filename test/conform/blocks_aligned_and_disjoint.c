@@ -1,7 +1,7 @@
 /* Every block is aligned to 16, as large as asked for, and nobody else's: sizes from 0 to 64 KiB
  * one by one, and around each power of two and quarter step up to 64 MiB, hundreds alive at a time.
  */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 #define ALIVE 300
 

@@ -1,6 +1,6 @@
 /* A block may be allocated, resized, measured and freed each in another thread, also after the
  * allocating one has ended, and also while it allocates on; memory that others free comes back. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 #include "seeds.h"
 #include "test_threads.h"

@@ -1,6 +1,6 @@
 /* calloc's memory is zero, whatever lay there before: recycled small blocks, large ones that were
  * written, shrunk and freed, and blocks that another thread gave back. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "test_threads.h"
 
 #define BATCH 64

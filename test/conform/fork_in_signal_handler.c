@@ -1,7 +1,7 @@
 /* A signal handler that forks while the only thread is inside malloc or free. POSIX.1-2024 promises
  * nothing for fork there (only for _Fork), but programs do it and the C library's own malloc lets a
  * single-threaded one: neither process may hang, and the parent's heap stays whole. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 #include "seeds.h"
 

@@ -1,7 +1,7 @@
 /* fork in a process whose other threads are inside malloc at that moment: the child can allocate,
  * free what it inherited (from any thread), start threads and fork again; contents of both stay
  * apart. Handlers of pthread_atfork may allocate too. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 #include "seeds.h"
 #include "test_threads.h"

@@ -1,6 +1,6 @@
 /* free keeps errno whatever it has to do: small blocks, large ones that go back to the kernel,
  * whole heaps' worth at once, blocks of other threads. free(NULL) does nothing. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "test_threads.h"
 
 #define BATCH 3000

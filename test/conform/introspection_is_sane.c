@@ -1,7 +1,7 @@
 /* The calls that describe or tune the heap: mallinfo2 and mallinfo follow what is allocated,
  * malloc_info writes well-formed XML, malloc_stats writes to standard error, malloc_trim gives
  * pages back, mallopt says 1 to what the C library's knows and 0 to nonsense. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 
 #define HELD_COUNT 20000
@@ -84,7 +84,7 @@ static void malloc_info_is_xml(void)
     }
     EXPECT(depth == 0);
     free(text);
-    EXPECT(malloc_info(1, stderr) == EINVAL);
+    EXPECT(malloc_info(1, stderr) != 0);
 }
 
 static void malloc_stats_to_stderr(void)

@@ -1,6 +1,6 @@
 /* Blocks that the C library allocates for the program are freed by the program, and blocks that the
  * program hands over are grown by the library: both sides must be on the same malloc. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 
 #include <dirent.h>

@@ -1,6 +1,6 @@
 /* Resident memory follows the program's: large blocks cost what was touched, give their tail back
  * when they shrink, and most of what was freed is gone after malloc_trim; nothing is executable. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 
 #define GIB ((size_t)1 << 30)

@@ -1,6 +1,6 @@
 /* The family holds no cancellation point: a thread with a cancellation pending gets through all of
  * it, and ends at the first real one. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "test_threads.h"
 
 #include <unistd.h>

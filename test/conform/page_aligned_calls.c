@@ -1,6 +1,6 @@
 /* The old aligned calls. memalign rounds an alignment that is no power of two up to one, as the C
  * library does; valloc aligns to a page; pvalloc rounds the size up to whole pages too. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* posix_memalign: a power of two that is a multiple of sizeof(void *), else EINVAL; the error is
  * the result, errno and the out-parameter are left alone when it fails. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 static void good(size_t align, size_t size)
 {

@@ -1,7 +1,7 @@
 /* Random histories of the whole malloc family against a toy model: a table of live blocks with
  * their sizes and seed-derived contents. Checked at every step: alignment, usable size, contents;
  * now and then: that no two blocks overlap. SEED=... STEPS=... replay a history. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "model.h"
 #include "seeds.h"
 #include "test_threads.h"

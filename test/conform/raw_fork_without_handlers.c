@@ -1,7 +1,7 @@
 /* _Fork runs no handlers of pthread_atfork. Its child in a single-threaded process can allocate and
  * free; in a threaded one it may call what a signal handler may, and the parent is not disturbed.
  */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 #include "test_threads.h"
 

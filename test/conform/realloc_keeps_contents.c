@@ -1,6 +1,6 @@
 /* realloc keeps the contents up to the smaller size, from every size to every other, across all
  * classes and the border to large blocks; in long growth and in arrays that grow in turn. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 #define SIZES_MAX 200
 #define ARRAYS    4

@@ -1,7 +1,7 @@
 /* Memory that is refused (RLIMIT_AS, set before the program starts): NULL and ENOMEM, no crash, all
  * live blocks whole; once something is freed, allocation succeeds again. What the malloc reserves
  * must leave addresses for others: thread stacks and mappings of the program's own. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 #include "test_threads.h"
 

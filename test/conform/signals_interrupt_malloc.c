@@ -1,7 +1,7 @@
 /* Signals that arrive inside malloc and free thousands of times, on a stack of their own and with
  * handlers that do what POSIX allows there: the heap stays whole and errno of the interrupted call
  * is right. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 #include "seeds.h"
 #include "test_threads.h"

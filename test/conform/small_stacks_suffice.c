@@ -1,5 +1,5 @@
 /* malloc in a thread whose stack is as small as they come. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "test_threads.h"
 
 #include <limits.h>

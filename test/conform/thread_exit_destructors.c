@@ -1,7 +1,7 @@
 /* Destructors of thread-specific data and of C++ thread_local objects allocate, resize and free, in
  * every round of destructors, also after the malloc's own has run; and some threads call malloc for
  * the very first time there. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "test_threads.h"
 
 #include <limits.h>

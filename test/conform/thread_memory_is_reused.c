@@ -1,7 +1,7 @@
 /* Thousands of threads, one after the other and in crowds, leave nothing behind: what a thread kept
  * for itself serves later ones, also when its blocks are freed by others after its end, and when it
  * called malloc first in a destructor. Resident memory and mappings stay bounded. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 #include "process.h"
 #include "test_threads.h"
 

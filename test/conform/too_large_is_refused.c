@@ -1,7 +1,7 @@
 /* Sizes that cannot be had, most of all those near SIZE_MAX and PTRDIFF_MAX where arithmetic wraps:
  * NULL and ENOMEM from every call that takes a size, and the block given to realloc is untouched.
  * Products that overflow are refused in calloc and reallocarray. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 #define KEPT_SMALL 100
 #define KEPT_LARGE ((size_t)3 << 20)

@@ -1,6 +1,6 @@
 /* malloc_usable_size: at least what was asked for, at most a quarter or a page more, the same each
  * time, all of it writable without harm to others, and all of it kept by realloc. 0 for NULL. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 #define NEIGHBOURS 40
 

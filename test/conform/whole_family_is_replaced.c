@@ -1,6 +1,6 @@
 /* All calls of the family come from one library, the one that serves malloc, so that no block can
  * reach a stranger; and the long obsolete cfree is not among them. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 #include <dlfcn.h>
 

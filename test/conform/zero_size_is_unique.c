@@ -1,5 +1,5 @@
 /* A request for nothing gives a block of its own: not NULL, unlike any other, to be freed. */
-#include "malloc_family.h"
+#include "malloc_calls.h"
 
 #define EACH  200
 #define WAYS  7

@@ -1,7 +1,7 @@
 /* The malloc family as the tests of the drop-in see it: what <stdlib.h> and <malloc.h> declare, and
  * the calls of C23 that older C libraries do not have. */
-#ifndef TEST_MALLOC_FAMILY_H
-#define TEST_MALLOC_FAMILY_H
+#ifndef TEST_MALLOC_CALLS_H
+#define TEST_MALLOC_CALLS_H
 
 #include "contents.h"
 #include "expect.h"
