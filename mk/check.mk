@@ -6,6 +6,7 @@
 #: make asan | ubsan | tsan   the tests in a sanitized build
 #: make valgrind     the programs of test/valgrind.list under valgrind
 #: make preload      real programs on the drop-in malloc, release and audit build
+#: make audit-bench  the benchmarks, quickly, in the audit build
 #: make package      installs into a scratch folder and builds programs against it
 #: make tidy         floors, exports, system calls, sizes; and that each check can fail
 #: make lint         clang-tidy, cppcheck, clang-format
@@ -13,12 +14,12 @@
 #: make soak         threads, remote frees and checked contents for SOAK_SECONDS (600)
 
 CHECK_KINDS  := unit api conform misuse fault model
-CHECK_PARTS  := tidy release clang audit asan ubsan tsan valgrind preload package lint
+CHECK_PARTS  := tidy release clang audit asan ubsan tsan valgrind preload audit-bench package lint
 SOAK_SECONDS ?= 600
 PARALLEL     := $(if $(findstring j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: check unit-tests release clang audit asan ubsan tsan valgrind preload package tidy lint \
-	soak format setup-check
+	audit-bench soak format setup-check
 
 # For the builds inside a part, those that its scripts start included.
 $(CHECK_PARTS): export WERROR := 1
@@ -60,6 +61,12 @@ preload: setup-check
 	+$(call build,audit)
 	@TEST_TIMEOUT=600 test/run release preload
 	@TEST_TIMEOUT=600 test/run audit preload
+
+# A bench checks what its allocations hold, and the audit build the structures behind them.
+audit-bench: setup-check
+	+$(call build,audit)
+	@for bench in malloc grow; do test/run --step "audit bench $$bench" \
+		build/audit/terrane bench $$bench --quick --rounds 1 --contenders terrane; done
 
 package: setup-check
 	+$(call build,release)

@@ -51,6 +51,7 @@ need_for_bench_peers() {
     need libmimalloc.so libmimalloc2.0
     need libtcmalloc_minimal.so libtcmalloc-minimal4
     need libtbbmalloc.so libtbbmalloc2
+    need gnuplot gnuplot-nox
 }
 
 # A server package starts its server when it is installed, and at every boot. Here only the program
