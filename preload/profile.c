@@ -18,19 +18,22 @@
 
 #include <errno.h>
 #include <execinfo.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FILTER_SIZE ((size_t)32768)
-#define OWN_FRAMES  1 /* tn_profile_alloc itself */
-#define PATH_BYTES  4096
+#define FILTER_SIZE    ((size_t)32768)
+#define OWN_FRAMES_MAX 16u
+#define PATH_BYTES     4096
 
 static struct tn_lock lock = TN_LOCK_INIT(TN_RANK_PROFILE); /* guards the tables; leaf */
 static bool active;                                         /* set before threads exist */
 static size_t interval_mean;
 static char path[PATH_BYTES];
 static _Atomic uint32_t filter[FILTER_SIZE];
+static uintptr_t own_start; /* where the code of the drop-in lies; empty if it is in the program */
+static uintptr_t own_end;
 static __thread bool inside;
 static __thread uint64_t random_state;
 
@@ -77,6 +80,38 @@ size_t tn_profile_interval(void)
     return 1 + (size_t)(whole + ((x & UINT32_MAX) * interval_mean >> 32));
 }
 
+/* ---- stacks ---- */
+
+/* Finds the shared library that this code is in. The first entry is the program: a drop-in linked
+ * into it cannot be told from it by addresses. */
+static int find_own_library(struct dl_phdr_info *info, size_t size, void *is_program)
+{
+    (void)size;
+    const bool program = *(bool *)is_program;
+    *(bool *)is_program = false;
+    const uintptr_t here = (uintptr_t)&find_own_library;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        const uintptr_t start = info->dlpi_addr + segment->p_vaddr;
+        if (segment->p_type != PT_LOAD || here < start || here - start >= segment->p_memsz)
+            continue;
+        own_start = program ? 0 : start;
+        own_end = program ? 0 : start + segment->p_memsz;
+        return 1;
+    }
+    return 0;
+}
+
+/* How many of the innermost frames are the malloc's own: nobody looks for those in a profile. */
+static uint32_t own_frames(void *const *frames, uint32_t depth)
+{
+    uint32_t count = 0;
+    while (count + 1 < depth && count < OWN_FRAMES_MAX && (uintptr_t)frames[count] >= own_start &&
+           (uintptr_t)frames[count] < own_end)
+        count++;
+    return count;
+}
+
 /* ---- samples ---- */
 
 static void sample_record(void *object, size_t size, void *const *frames, uint32_t depth)
@@ -88,7 +123,7 @@ static void sample_record(void *object, size_t size, void *const *frames, uint32
     tn_lock_release(&lock);
 }
 
-__attribute__((noinline)) void tn_profile_alloc(void *object, size_t size)
+void tn_profile_alloc(void *object, size_t size)
 {
     if (!active || inside || object == NULL)
         return;
@@ -96,8 +131,10 @@ __attribute__((noinline)) void tn_profile_alloc(void *object, size_t size)
     const int saved_errno = errno;
     void *frames[TN_PROFILE_DEPTH];
     const int depth = backtrace(frames, TN_PROFILE_DEPTH);
-    if (depth > OWN_FRAMES)
-        sample_record(object, size, frames + OWN_FRAMES, (uint32_t)(depth - OWN_FRAMES));
+    if (depth > 0) {
+        const uint32_t own = own_frames(frames, (uint32_t)depth);
+        sample_record(object, size, frames + own, (uint32_t)depth - own);
+    }
     errno = saved_errno;
     inside = false;
 }
@@ -125,6 +162,8 @@ void tn_profile_init(const char *file, size_t interval_bytes)
     interval_mean = tn_min(tn_max(interval_bytes, 1), UINT32_MAX);
     void *frames[TN_PROFILE_DEPTH];
     (void)backtrace(frames, TN_PROFILE_DEPTH);
+    bool is_program = true;
+    (void)dl_iterate_phdr(find_own_library, &is_program);
     active = tn_profile_table_init();
     if (!active)
         tn_warn("no heap profile: no memory for it");

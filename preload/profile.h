@@ -6,8 +6,8 @@
  * a sample. What is written is the text heap profile, version 2, that pprof and google-pprof read
  * as it is and scale up by themselves:
  *
- *   heap profile: LIVE: BYTES [ EVER: BYTES ] @ heap_v2/INTERVAL
- *   COUNT: BYTES [ COUNT: BYTES ] @ 0xADDRESS 0xADDRESS ...      (a line a stack and size class)
+ *   heap profile: LIVE: BYTES [EVER: BYTES] @ heap_v2/INTERVAL
+ *   COUNT: BYTES [COUNT: BYTES] @ 0xADDRESS 0xADDRESS ...      (a line a stack and size class)
  *   MAPPED_LIBRARIES: and a copy of /proc/self/maps
  *
  * Look at it with `pprof PROGRAM FILE` (live memory at the time of writing) or with

@@ -40,7 +40,7 @@ static void written(struct writer *writer, size_t length)
 
 static void write_counts(struct writer *writer, const struct tn_profile_site *site)
 {
-    written(writer, tn_format(room(writer), LINE_BYTES, "%z: %z [ %z: %z ] @",
+    written(writer, tn_format(room(writer), LINE_BYTES, "%z: %z [%z: %z] @",
                               (size_t)site->live_count, (size_t)site->live_bytes,
                               (size_t)site->ever_count, (size_t)site->ever_bytes));
 }
