@@ -1,4 +1,5 @@
 /* Succeeds if this program's malloc is terrane's: built by install.sh with terrane::malloc. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
