@@ -62,5 +62,6 @@ $(TESTS): $(B)/test/%: $(B)/obj/test/%.o
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(VARIANT_CFLAGS) $(CFLAGS) $(LDFLAGS) $(WRAP) $(KEEP) -o $@ \
-		$(filter %.o,$^) $(filter %.a %.so,$^) $(TEST_LIBS) -Wl,--no-whole-archive,-rpath,'$(RPATH)'
+		$(filter %.o,$^) $(filter %.a %.so,$^) $(TEST_LIBS) \
+		-Wl,--no-whole-archive,-rpath,'$(RPATH)'
 RPATH := $$ORIGIN/../$(if $(filter release,$(VARIANT)),../..,..)

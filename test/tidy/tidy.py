@@ -39,6 +39,8 @@ KERNEL_CALLS = """
     waitpid write writev
 """.split()
 KERNEL_CALL = re.compile(r"(?<![\w.>])(" + "|".join(KERNEL_CALLS) + r")\s*\(")
+# By contract malloc_info writes to the caller's FILE.
+KERNEL_CALLS_ALLOWED = {("preload/malloc_info.c", "fprintf")}
 LIBC_MALLOC = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|reallocarray|free|strdup|strndup"
                          r"|asprintf|aligned_alloc|posix_memalign|memalign|getline)\s*\(")
 MARKS = ["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]  # in pieces, or this file had them
@@ -206,7 +208,8 @@ def check_kernel(tree):
             continue
         for number, line in code_lines(tree, name):
             for call in KERNEL_CALL.findall(line):
-                yield f"{name}:{number}: {call}() outside src/os"
+                if (name, call) not in KERNEL_CALLS_ALLOWED:
+                    yield f"{name}:{number}: {call}() outside src/os"
             header = re.match(r"\s*#\s*include\s*(<[^>]+>)", line)
             if header and KERNEL_HEADERS.match(header.group(1)):
                 yield f"{name}:{number}: {header.group(1)} outside src/os"
