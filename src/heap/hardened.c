@@ -109,20 +109,6 @@ static void *take_random(struct terrane_heap *heap, unsigned class)
     return pointer;
 }
 
-static void *alloc_large(struct terrane_heap *heap, size_t size, size_t align)
-{
-    size_t bytes;
-    if (!tn_size_round_up(tn_max(size, 1), tn_os_page_bytes(), &bytes) ||
-        !tn_size_add(bytes, tn_os_page_bytes(), &bytes))
-        return NULL;
-    void *pointer = tn_large_alloc(heap, bytes, align, false);
-    if (pointer != NULL && !tn_guard_tail(heap->space, pointer)) {
-        tn_large_free(heap->space, pointer);
-        return NULL;
-    }
-    return pointer;
-}
-
 void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align)
 {
     size_t with_canary;
@@ -135,7 +121,7 @@ void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align)
             ? (with_canary <= TN_SMALL_MAX ? tn_class_of(with_canary) : TN_CLASS_NONE)
             : tn_class_aligned(align, with_canary);
     if (class == TN_CLASS_NONE)
-        return alloc_large(heap, size, align);
+        return tn_large_alloc_guarded(heap, size, align);
     void *pointer = take_random(heap, class);
     if (pointer != NULL)
         canary_set(heap, pointer);

@@ -83,21 +83,20 @@ static void want_huge(struct terrane_space *space, uint32_t block, unsigned orde
 /* ---- allocation and free ---- */
 
 /* A run for an object of `bytes`, described and linked. */
-static int object_create(struct terrane_heap *heap, size_t bytes, unsigned slack, bool cold,
-                         struct tn_run *run)
+static int object_create(struct terrane_heap *heap, const struct tn_wish *wish, struct tn_run *run)
 {
-    const int error = tn_pool_acquire(heap->space, bytes, slack, cold, run);
+    const int error = tn_pool_acquire(heap->space, wish, run);
     if (error != 0)
         return error;
     struct tn_block *descriptor = tn_block_at(heap->space, run->block);
     descriptor->use = TN_USE_LARGE;
     descriptor->order = (uint8_t)run->order;
-    descriptor->bytes = bytes;
+    descriptor->bytes = wish->bytes;
     descriptor->offset = 0;
     descriptor->tail = 0;
     link_object(heap, run->block);
     tn_count(heap->space, TN_COUNT_LARGE_ALLOCS, 1);
-    tn_count(heap->space, TN_COUNT_LARGE_BYTES, bytes);
+    tn_count(heap->space, TN_COUNT_LARGE_BYTES, wish->bytes);
     return 0;
 }
 
@@ -107,25 +106,54 @@ static bool page_bytes_of(size_t size, size_t *bytes)
     return size <= PTRDIFF_MAX && tn_size_round_up(tn_max(size, 1), tn_os_page_bytes(), bytes);
 }
 
+/* As tn_large_alloc, of a multiple of pages. */
+static void *alloc_pages(struct terrane_heap *heap, const struct tn_wish *wish, bool zeroed)
+{
+    struct tn_run run;
+    if (object_create(heap, wish, &run) != 0)
+        return NULL;
+    char *pointer = tn_block_addr(heap->space, run.block);
+    want_huge(heap->space, run.block, run.order, wish->bytes);
+    if (zeroed && !run.zero)
+        memset(pointer, 0, wish->bytes);
+    return pointer;
+}
+
 void *tn_large_alloc(struct terrane_heap *heap, size_t size, size_t align, bool zeroed)
 {
-    struct terrane_space *space = heap->space;
-    size_t bytes;
-    if (!page_bytes_of(size, &bytes))
+    struct tn_wish wish = {0};
+    if (!page_bytes_of(size, &wish.bytes))
         return NULL;
-    const unsigned order = tn_order_of_bytes(bytes);
+    const unsigned order = tn_order_of_bytes(wish.bytes);
     const unsigned aligned = tn_order_of_bytes(align);
-    struct tn_run run;
-    if (object_create(heap, bytes, aligned > order ? aligned - order : 0, false, &run) != 0)
-        return NULL;
-    char *pointer = tn_block_addr(space, run.block);
+    wish.slack = aligned > order ? aligned - order : 0;
+    void *pointer = alloc_pages(heap, &wish, zeroed);
     if (((uintptr_t)pointer & (align - 1)) != 0) { /* the window had no run so large */
-        tn_large_free(space, pointer);
+        tn_large_free(heap->space, pointer);
         return NULL;
     }
-    want_huge(space, run.block, run.order, bytes);
-    if (zeroed && !run.zero)
-        memset(pointer, 0, bytes);
+    return pointer;
+}
+
+void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t align)
+{
+    const size_t page = tn_os_page_bytes();
+    struct tn_wish wish = {.whole = true};
+    if (!page_bytes_of(size, &wish.bytes) || !tn_size_add(wish.bytes, page, &wish.bytes))
+        return NULL;
+    const unsigned order = tn_order_of_bytes(wish.bytes);
+    const unsigned aligned = tn_order_of_bytes(align);
+    wish.slack = aligned > order ? aligned - order : 0;
+    char *pointer = alloc_pages(heap, &wish, false);
+    if (pointer == NULL)
+        return NULL;
+    char *guard = pointer + wish.bytes - page;
+    if (((uintptr_t)pointer & (align - 1)) != 0 ||
+        tn_space_guard(heap->space, tn_block_of(heap->space, pointer), guard, page) != 0) {
+        tn_large_free(heap->space, pointer);
+        return NULL;
+    }
+    tn_large_at(heap->space, pointer)->tail = (uint32_t)page;
     return pointer;
 }
 
@@ -154,25 +182,22 @@ void tn_large_free(struct terrane_space *space, void *pointer)
 
 /* ---- resize ---- */
 
-/* Changes the bytes within the run's addresses, or takes free neighbours. */
+/* Changes the bytes at the same address: within the run's addresses, or taking free neighbours. */
 static int resize_here(struct terrane_space *space, uint32_t block, size_t bytes)
 {
     struct tn_block *descriptor = tn_block_at(space, block);
     const size_t old = descriptor->bytes;
-    if (bytes > tn_bytes_of_order(descriptor->order)) {
-        const unsigned wanted = tn_order_of_bytes(bytes);
-        if (wanted > TN_ORDER_MAX || !tn_pool_extend(space, block, descriptor->order, wanted))
-            return -ENOMEM;
-        descriptor->order = (uint8_t)wanted;
-    }
-    const int error = tn_pool_resize(space, block, descriptor->order, old, bytes);
+    unsigned order = descriptor->order;
+    const int error = tn_pool_resize(space, block, &order, old, bytes);
+    descriptor->order =
+        (uint8_t)order; /* it may have more addresses even if it has no more bytes */
     if (error != 0)
         return error;
     descriptor->bytes = bytes;
     tn_count(space, TN_COUNT_LARGE_BYTES, bytes - old); /* wraps downwards when shrinking */
     if (bytes > old) {
         tn_count(space, TN_COUNT_GROWN_IN_PLACE, 1);
-        want_huge(space, block, descriptor->order, bytes);
+        want_huge(space, block, order, bytes);
     }
     return 0;
 }
@@ -184,9 +209,13 @@ static void *relocate(struct terrane_heap *heap, struct terrane_space *space, vo
 {
     const bool may_move = kept >= tn_move_threshold(false) && heap->kind != TERRANE_KIND_PINNED &&
                           tn_large_plain(tn_large_at(space, pointer));
-    const bool grows = bytes > kept;
+    const struct tn_wish wish = {
+        .bytes = bytes,
+        .slack = bytes > kept ? GROWTH_SLACK : 0,
+        .cold = may_move,
+    };
     struct tn_run run;
-    if (object_create(heap, bytes, grows ? GROWTH_SLACK : 0, may_move, &run) != 0)
+    if (object_create(heap, &wish, &run) != 0)
         return NULL;
     char *target = tn_block_addr(heap->space, run.block);
     const bool moved = may_move && tn_space_move(space, pointer, heap->space, target, kept) == 0;

@@ -162,6 +162,8 @@ void tn_remote_collect(struct terrane_heap *heap);
 
 /* large.c */
 void *tn_large_alloc(struct terrane_heap *heap, size_t size, size_t align, bool zeroed);
+/* The same with an inaccessible page behind the object's last one. */
+void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t align);
 void tn_large_free(struct terrane_space *space, void *pointer);
 void *tn_large_resize(struct terrane_heap *heap, void *pointer, size_t size);
 int tn_large_resize_in_place(struct terrane_space *space, void *pointer, size_t size);
@@ -188,9 +190,6 @@ void tn_hardened_free(struct terrane_heap *heap, void *pointer);
 void tn_hardened_drain(struct terrane_heap *heap);
 /* Bytes of a slot that hold the canary. */
 #define TN_CANARY_BYTES 8
-
-/* sample.c: puts an inaccessible page behind a large object whose last page is spare. */
-bool tn_guard_tail(struct terrane_space *space, void *pointer);
 
 /* cache.c */
 void tn_cache_init(struct terrane_heap *heap);

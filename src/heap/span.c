@@ -109,7 +109,7 @@ static bool block_acquire(struct terrane_heap *heap, uint32_t *block)
 {
     struct terrane_space *space = heap->space;
     struct tn_run run;
-    if (tn_pool_acquire(space, TN_BLOCK_BYTES, 0, false, &run) != 0)
+    if (tn_pool_acquire(space, &(struct tn_wish){.bytes = TN_BLOCK_BYTES}, &run) != 0)
         return false;
     if (run.zero && heap->small_count >= POPULATE_FROM_BLOCKS &&
         space->backing == TERRANE_BACKING_PRIVATE)

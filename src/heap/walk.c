@@ -177,7 +177,8 @@ static void audit_large(struct terrane_heap *heap)
         const struct tn_block *descriptor = tn_block_at(space, block);
         tn_check(descriptor->use == TN_USE_LARGE);
         tn_check(atomic_load_explicit(&descriptor->heap, memory_order_relaxed) == heap->id);
-        tn_check(tn_buddy_order(&space->buddy, block) == descriptor->order);
+        tn_check((space->buddy.nodes[block].flags & TN_RUN_CUT) != 0 ||
+                 tn_buddy_order(&space->buddy, block) == descriptor->order);
         tn_check(descriptor->bytes <= tn_bytes_of_order(descriptor->order));
         tn_check(TN_MINI_CLASS(tn_mini(space)[(size_t)block * TN_MINIPAGES]) == TN_CLASS_NONE);
     }

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/warm.h"
 
 #include <errno.h>
 
@@ -18,33 +19,82 @@
 /* Dirty pages halve in this time while runs are given back. */
 #define DECAY_NS 500000000u
 
-/* A warm run's tail shorter than this stays as it is: giving it back costs more than it saves. */
-#define TAIL_KEEP_BYTES (128 * TN_KIB)
-
-static bool take(struct terrane_space *space, unsigned order, bool cold, struct tn_found *found)
+static uint32_t blocks_of_bytes(size_t bytes)
 {
-    const enum tn_run_state first = cold ? TN_RUN_CLEAN : TN_RUN_DIRTY;
-    tn_lock_acquire(&space->lock);
-    bool taken = tn_buddy_take(&space->buddy, order, first, found);
-    if (taken && tn_space_extend_tables(space) != 0) {
-        tn_buddy_give(&space->buddy, found->block, order, found->state);
-        taken = false;
+    return (uint32_t)((bytes + TN_BLOCK_BYTES - 1) >> TN_BLOCK_SHIFT);
+}
+
+/* A warm run serves a wish that only needs its bytes as exactly those blocks. */
+static bool should_cut(const struct terrane_space *space, const struct tn_wish *wish)
+{
+    return !wish->whole && !wish->cold && space->backing == TERRANE_BACKING_PRIVATE;
+}
+
+/* Whether the wish can be served from runs that were used before. */
+static bool take_dirty(struct terrane_space *space, const struct tn_wish *wish, unsigned order,
+                       struct tn_found *found)
+{
+    uint32_t block;
+    unsigned larger;
+    found->state = TN_RUN_DIRTY;
+    if (tn_warm_take(space, order, wish->bytes, &found->block))
+        return true;
+    /* Pieces of runs that were cut, or a larger run, to be cut now. */
+    while (!tn_buddy_take_listed(&space->buddy, order, TN_RUN_DIRTY, &found->block)) {
+        if (!tn_warm_take_largest(space, order + 1, &block, &larger))
+            return false;
+        tn_buddy_give(&space->buddy, block, larger, TN_RUN_DIRTY);
     }
+    const uint32_t blocks = blocks_of_bytes(wish->bytes);
+    if (blocks < (uint32_t)1 << order && should_cut(space, wish))
+        tn_buddy_cut(&space->buddy, found->block, (uint32_t)1 << order, blocks, TN_RUN_DIRTY);
+    return true;
+}
+
+static bool take_clean(struct terrane_space *space, unsigned order, struct tn_found *found)
+{
+    if (!tn_buddy_take(&space->buddy, order, TN_RUN_CLEAN, found))
+        return false;
+    if (tn_space_extend_tables(space) == 0)
+        return true;
+    tn_buddy_give(&space->buddy, found->block, order, found->state);
+    return false;
+}
+
+static bool take(struct terrane_space *space, const struct tn_wish *wish, unsigned order,
+                 struct tn_found *found)
+{
+    const bool clean_only = wish->cold || order > tn_order_of_bytes(wish->bytes);
+    tn_lock_acquire(&space->lock);
+    const bool taken =
+        (!clean_only && take_dirty(space, wish, order, found)) || take_clean(space, order, found);
     tn_space_note_dirty(space);
     tn_lock_release(&space->lock);
     return taken;
 }
 
-static void put_back(struct terrane_space *space, uint32_t block, unsigned order,
+/* Gives back a run that is still as it was taken: `bytes` used if it is cut, else all of it.
+ * Locked. */
+static void give_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
+                     enum tn_run_state state)
+{
+    if ((space->buddy.nodes[block].flags & TN_RUN_CUT) != 0)
+        tn_buddy_give_cut(&space->buddy, block, blocks_of_bytes(bytes), state);
+    else
+        tn_buddy_give(&space->buddy, block, order, state);
+    tn_space_note_dirty(space);
+}
+
+static void put_back(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
                      enum tn_run_state state)
 {
     tn_lock_acquire(&space->lock);
-    tn_space_put(space, block, order, state);
+    give_run(space, block, order, bytes, state);
     tn_lock_release(&space->lock);
 }
 
-/* Gives dirty runs to the kernel, the largest and oldest first, until at most `keep` bytes are
- * left. */
+/* Gives dirty runs to the kernel, pieces first, then the largest and oldest, until at most `keep`
+ * bytes are left. */
 static size_t purge(struct terrane_space *space, size_t keep)
 {
     size_t given = 0;
@@ -53,8 +103,9 @@ static size_t purge(struct terrane_space *space, size_t keep)
         uint32_t block;
         unsigned order;
         tn_lock_acquire(&space->lock);
-        const bool more = space->buddy.free_blocks[TN_RUN_DIRTY] << TN_BLOCK_SHIFT > keep &&
-                          tn_buddy_take_dirty(&space->buddy, &block, &order);
+        const bool more = tn_space_dirty_bytes(space) > keep &&
+                          (tn_buddy_take_dirty(&space->buddy, &block, &order) ||
+                           tn_warm_take_largest(space, 0, &block, &order));
         tn_space_note_dirty(space);
         tn_lock_release(&space->lock);
         if (!more)
@@ -67,42 +118,53 @@ static size_t purge(struct terrane_space *space, size_t keep)
 
 /* Takes a run with as much of the wanted slack as the window has; gives dirty runs up before it
  * says that there is none, because clean runs join to larger ones. */
-static bool take_with_slack(struct terrane_space *space, unsigned order, unsigned slack, bool cold,
+static bool take_with_slack(struct terrane_space *space, const struct tn_wish *wish,
                             struct tn_run *out)
 {
+    const unsigned order = tn_order_of_bytes(wish->bytes);
     struct tn_found found;
-    for (unsigned extra = slack + 1; extra-- > 0;) {
-        if (take(space, order + extra, cold || extra > 0, &found)) {
+    for (unsigned extra = wish->slack + 1; extra-- > 0;) {
+        if (take(space, wish, order + extra, &found)) {
             *out = (struct tn_run){found.block, order + extra, found.state == TN_RUN_CLEAN};
             return true;
         }
     }
-    if (purge(space, 0) == 0 || !take(space, order, true, &found))
+    if (purge(space, 0) == 0 || !take(space, wish, order, &found))
         return false;
     *out = (struct tn_run){found.block, order, found.state == TN_RUN_CLEAN};
     return true;
 }
 
-int tn_pool_acquire(struct terrane_space *space, size_t bytes, unsigned slack, bool cold,
-                    struct tn_run *out)
+/* Restores the invariant of a warm run: pages behind what its bytes need are untouched. */
+static int clean_tail(struct terrane_space *space, const struct tn_wish *wish,
+                      const struct tn_run *run)
 {
-    int error = tn_space_charge(space, bytes);
+    const size_t used = wish->cold ? 0 : wish->bytes;
+    const size_t tail = tn_bytes_of_order(run->order) - used;
+    if (run->zero || (space->buddy.nodes[run->block].flags & TN_RUN_CUT) != 0)
+        return 0;
+    if (!wish->cold && run->order == tn_order_of_bytes(wish->bytes))
+        return 0; /* the next one that reuses it may need them */
+    return tn_space_discard(space, tn_block_addr(space, run->block) + used, tail);
+}
+
+int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
+{
+    int error = tn_space_charge(space, wish->bytes);
     if (error != 0)
         return error;
-    if (!take_with_slack(space, tn_order_of_bytes(bytes), slack, cold, out)) {
-        tn_space_uncharge(space, bytes);
+    if (!take_with_slack(space, wish, out)) {
+        tn_space_uncharge(space, wish->bytes);
         return -ENOMEM;
     }
-    char *addr = tn_block_addr(space, out->block);
-    const size_t whole = tn_bytes_of_order(out->order);
-    if (!cold)
-        error = tn_space_commit(space, addr, bytes);
-    if (error == 0 && !out->zero &&
-        (cold || out->order > tn_order_of_bytes(bytes) || whole - bytes >= TAIL_KEEP_BYTES))
-        error = tn_space_discard(space, addr + (cold ? 0 : bytes), whole - (cold ? 0 : bytes));
+    if (!wish->cold)
+        error = tn_space_commit(space, tn_block_addr(space, out->block), wish->bytes);
+    if (error == 0)
+        error = clean_tail(space, wish, out);
     if (error != 0) {
-        put_back(space, out->block, out->order, out->zero ? TN_RUN_CLEAN : TN_RUN_DIRTY);
-        tn_space_uncharge(space, bytes);
+        put_back(space, out->block, out->order, wish->bytes,
+                 out->zero ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+        tn_space_uncharge(space, wish->bytes);
     }
     return error;
 }
@@ -138,56 +200,17 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
     }
     const unsigned used = tn_order_of_bytes(bytes);
     tn_lock_acquire(&space->lock);
-    tn_buddy_shrink(&space->buddy, block, order, used, TN_RUN_CLEAN);
-    tn_space_put(space, block, used, TN_RUN_DIRTY);
+    if ((space->buddy.nodes[block].flags & TN_RUN_CUT) != 0) {
+        tn_buddy_give_cut(&space->buddy, block, blocks_of_bytes(bytes), TN_RUN_DIRTY);
+    } else {
+        tn_buddy_shrink(&space->buddy, block, order, used, TN_RUN_CLEAN);
+        tn_warm_put(space, block, used, bytes);
+    }
+    tn_space_note_dirty(space);
     tn_lock_release(&space->lock);
     const size_t keep = used == 0 ? dirty_budget(space) : decayed_budget(space);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
         (void)purge(space, keep);
-}
-
-int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned order, size_t old_bytes,
-                   size_t new_bytes)
-{
-    char *addr = tn_block_addr(space, block);
-    tn_assert(new_bytes <= tn_bytes_of_order(order));
-    (void)order;
-    if (new_bytes <= old_bytes) {
-        const int error = tn_space_discard(space, addr + new_bytes, old_bytes - new_bytes);
-        if (error == 0)
-            tn_space_uncharge(space, old_bytes - new_bytes);
-        return error;
-    }
-    int error = tn_space_charge(space, new_bytes - old_bytes);
-    if (error == 0)
-        error = tn_space_commit(space, addr + old_bytes, new_bytes - old_bytes);
-    if (error != 0)
-        tn_space_uncharge(space, new_bytes - old_bytes);
-    return error;
-}
-
-bool tn_pool_extend(struct terrane_space *space, uint32_t block, unsigned order, unsigned wanted)
-{
-    bool dirty = false;
-    tn_lock_acquire(&space->lock);
-    bool extended = tn_buddy_extend(&space->buddy, block, order, wanted, &dirty);
-    if (extended && tn_space_extend_tables(space) != 0) {
-        tn_buddy_shrink(&space->buddy, block, wanted, order, dirty ? TN_RUN_DIRTY : TN_RUN_CLEAN);
-        extended = false;
-    }
-    tn_space_note_dirty(space);
-    tn_lock_release(&space->lock);
-    if (!extended || !dirty)
-        return extended;
-    char *gained = tn_block_addr(space, block) + tn_bytes_of_order(order);
-    const size_t bytes = tn_bytes_of_order(wanted) - tn_bytes_of_order(order);
-    if (tn_space_discard(space, gained, bytes) == 0)
-        return true;
-    tn_lock_acquire(&space->lock);
-    tn_buddy_shrink(&space->buddy, block, wanted, order, TN_RUN_DIRTY);
-    tn_space_note_dirty(space);
-    tn_lock_release(&space->lock);
-    return false;
 }
 
 void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned order,
@@ -195,9 +218,99 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
 {
     tn_space_uncharge(space, bytes);
     if (tn_run_plain(space, block))
-        put_back(space, block, order, TN_RUN_CLEAN);
+        put_back(space, block, order, bytes, TN_RUN_CLEAN);
     else
         tn_space_retire(space, block, order);
+}
+
+/* ---- resize ---- */
+
+/* Blocks that the run holds now. */
+static uint32_t held_blocks(const struct terrane_space *space, uint32_t block, unsigned order,
+                            size_t bytes)
+{
+    const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
+    return cut ? blocks_of_bytes(bytes) : (uint32_t)1 << order;
+}
+
+static int shrink(struct terrane_space *space, uint32_t block, size_t old_bytes, size_t new_bytes)
+{
+    char *addr = tn_block_addr(space, block);
+    const int error = tn_space_discard(space, addr + new_bytes, old_bytes - new_bytes);
+    if (error != 0)
+        return error;
+    tn_space_uncharge(space, old_bytes - new_bytes);
+    if ((space->buddy.nodes[block].flags & TN_RUN_CUT) == 0 ||
+        blocks_of_bytes(new_bytes) == blocks_of_bytes(old_bytes))
+        return 0;
+    tn_lock_acquire(&space->lock);
+    tn_buddy_cut(&space->buddy, block, blocks_of_bytes(old_bytes), blocks_of_bytes(new_bytes),
+                 TN_RUN_DIRTY); /* of its last block only the tail was given back */
+    tn_space_note_dirty(space);
+    tn_lock_release(&space->lock);
+    return 0;
+}
+
+/* Takes the blocks that a cut run once gave away, and those behind the run up to `wanted`. Locked.
+ */
+static bool gain_blocks(struct terrane_space *space, uint32_t block, unsigned *order,
+                        unsigned wanted, uint32_t held, bool *dirty)
+{
+    struct tn_buddy *buddy = &space->buddy;
+    bool more_dirty = false;
+    *dirty = false;
+    if ((buddy->nodes[block].flags & TN_RUN_CUT) != 0 &&
+        !tn_buddy_uncut(buddy, block, held, *order, dirty))
+        return false;
+    if (wanted <= *order)
+        return true;
+    if (!tn_buddy_extend(buddy, block, *order, wanted, &more_dirty))
+        return false; /* what was uncut stays so: addresses, no pages beyond those it had */
+    *dirty |= more_dirty;
+    *order = wanted;
+    return tn_space_extend_tables(space) == 0;
+}
+
+/* Makes room for `new_bytes` at the same address. Warm pages that are gained beyond them are given
+ * back, so that the invariant holds. */
+static int gain_room(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
+                     size_t new_bytes)
+{
+    const uint32_t held = held_blocks(space, block, *order, old_bytes);
+    if (blocks_of_bytes(new_bytes) <= held)
+        return 0;
+    const unsigned wanted = tn_order_of_bytes(new_bytes);
+    bool dirty;
+    tn_lock_acquire(&space->lock);
+    const bool gained = gain_blocks(space, block, order, wanted, held, &dirty);
+    tn_space_note_dirty(space);
+    tn_lock_release(&space->lock);
+    char *addr = tn_block_addr(space, block);
+    const size_t from = gained ? new_bytes : (size_t)held << TN_BLOCK_SHIFT;
+    const size_t whole = tn_bytes_of_order(*order);
+    if (dirty && from < whole) {
+        const int error = tn_space_discard(space, addr + from, whole - from);
+        if (error != 0) /* then the pages stay, uncounted, until the run is given back */
+            return gained ? 0 : error;
+    }
+    return gained ? 0 : -ENOMEM;
+}
+
+int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
+                   size_t new_bytes)
+{
+    if (new_bytes <= old_bytes)
+        return shrink(space, block, old_bytes, new_bytes);
+    int error = tn_space_charge(space, new_bytes - old_bytes);
+    if (error != 0)
+        return error;
+    error = gain_room(space, block, order, old_bytes, new_bytes);
+    if (error == 0)
+        error =
+            tn_space_commit(space, tn_block_addr(space, block) + old_bytes, new_bytes - old_bytes);
+    if (error != 0)
+        tn_space_uncharge(space, new_bytes - old_bytes);
+    return error;
 }
 
 size_t tn_pool_trim(struct terrane_space *space)

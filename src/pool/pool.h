@@ -16,11 +16,16 @@ struct tn_run {
     bool zero; /* all of it reads as zero */
 };
 
-/* Takes a run of at least `bytes` and makes those bytes usable. `slack` more orders of addresses
- * are taken where there are any. `cold`: a run without pages is wanted (moves bring their own).
- * -ENOMEM, -ENOSPC, -EIO. */
-int tn_pool_acquire(struct terrane_space *space, size_t bytes, unsigned slack, bool cold,
-                    struct tn_run *out);
+/* What a run is wanted for. */
+struct tn_wish {
+    size_t bytes;   /* used from the start */
+    unsigned slack; /* orders of addresses beyond what the bytes need, where there are any */
+    bool cold;      /* without pages: a move brings them */
+    bool whole;     /* it will be aliased, guarded or protected: never cut */
+};
+
+/* Takes a run and makes its bytes usable. -ENOMEM, -ENOSPC, -EIO. */
+int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out);
 
 /* Gives back a run of which the first `bytes` (as acquired or resized) were used. */
 void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes);
@@ -29,14 +34,11 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
 void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned order,
                            size_t bytes);
 
-/* Changes the used bytes of a run within its order: commits, charges, gives tail pages back when
- * shrinking. -ENOMEM, -ENOSPC, -EIO. */
-int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned order, size_t old_bytes,
+/* Changes the used bytes of a run at its address. Growing takes the blocks behind it where they are
+ * free, and may raise *order; shrinking gives tail pages back. -ENOMEM, -ENOSPC, -EIO: unchanged.
+ */
+int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
                    size_t new_bytes);
-
-/* Makes a run larger in place up to `wanted` if the blocks behind it are free. The blocks gained
- * are clean. */
-bool tn_pool_extend(struct terrane_space *space, uint32_t block, unsigned order, unsigned wanted);
 
 /* Gives all dirty runs back to the kernel; returns the bytes. */
 size_t tn_pool_trim(struct terrane_space *space);

@@ -76,9 +76,8 @@ static void mark_used(struct tn_buddy *buddy, uint32_t block, unsigned order)
     buddy->nodes[block] = (struct tn_node){.state = (uint8_t)(NODE_USED | order)};
 }
 
-/* Takes the newest run of the smallest order >= `order` in `state` and splits it down. */
-static bool take_listed(struct tn_buddy *buddy, unsigned order, enum tn_run_state state,
-                        struct tn_found *out)
+bool tn_buddy_take_listed(struct tn_buddy *buddy, unsigned order, enum tn_run_state state,
+                          uint32_t *out)
 {
     const uint32_t fitting = buddy->nonempty[state] & ~tn_mask32(order);
     if (fitting == 0)
@@ -91,18 +90,24 @@ static bool take_listed(struct tn_buddy *buddy, unsigned order, enum tn_run_stat
         list_push(buddy, block + blocks_of(have), have, state);
     }
     mark_used(buddy, block, order);
-    *out = (struct tn_found){block, state};
+    *out = block;
     return true;
 }
 
-/* Frees [from, to), blocks never seen before, as the largest aligned clean runs that fit. */
-static void give_gap(struct tn_buddy *buddy, uint32_t from, uint32_t to)
+/* Order of the largest aligned run at the start of [from, to). */
+static unsigned first_piece(uint32_t from, uint32_t to)
+{
+    const unsigned fits = tn_highest_bit(to - from);
+    const unsigned aligned = from == 0 ? TN_ORDER_MAX : tn_lowest_bit(from);
+    return fits < aligned ? fits : aligned;
+}
+
+/* Frees [from, to) as the largest aligned runs that fit. */
+static void give_range(struct tn_buddy *buddy, uint32_t from, uint32_t to, enum tn_run_state state)
 {
     while (from < to) {
-        const unsigned fits = tn_highest_bit(to - from);
-        const unsigned aligned = from == 0 ? TN_ORDER_MAX : tn_lowest_bit(from);
-        const unsigned order = fits < aligned ? fits : aligned;
-        tn_buddy_give(buddy, from, order, TN_RUN_CLEAN);
+        const unsigned order = first_piece(from, to);
+        tn_buddy_give(buddy, from, order, state);
         from += blocks_of(order);
     }
 }
@@ -116,7 +121,7 @@ static bool take_frontier(struct tn_buddy *buddy, unsigned order, struct tn_foun
     const uint32_t gap = buddy->frontier;
     buddy->frontier = (uint32_t)(start + size);
     mark_used(buddy, (uint32_t)start, order);
-    give_gap(buddy, gap, (uint32_t)start);
+    give_range(buddy, gap, (uint32_t)start, TN_RUN_CLEAN);
     *out = (struct tn_found){(uint32_t)start, TN_RUN_CLEAN};
     return true;
 }
@@ -127,7 +132,11 @@ bool tn_buddy_take(struct tn_buddy *buddy, unsigned order, enum tn_run_state fir
     if (order > TN_ORDER_MAX)
         return false;
     const enum tn_run_state second = first == TN_RUN_DIRTY ? TN_RUN_CLEAN : TN_RUN_DIRTY;
-    return take_listed(buddy, order, first, out) || take_listed(buddy, order, second, out) ||
+    out->state = first;
+    if (tn_buddy_take_listed(buddy, order, first, &out->block))
+        return true;
+    out->state = second;
+    return tn_buddy_take_listed(buddy, order, second, &out->block) ||
            take_frontier(buddy, order, out);
 }
 
@@ -205,6 +214,68 @@ void tn_buddy_shrink(struct tn_buddy *buddy, uint32_t block, unsigned order, uns
     buddy->nodes[block].state = (uint8_t)(NODE_USED | wanted);
     for (unsigned at = order; at > wanted; at--)
         tn_buddy_give(buddy, block + blocks_of(at - 1), at - 1, state);
+}
+
+/* ---- cut runs ---- */
+
+/* Marks [block, block + blocks) as a row of used runs; what the first node says otherwise stays. */
+static void mark_row(struct tn_buddy *buddy, uint32_t block, uint32_t blocks)
+{
+    for (uint32_t at = block; at < block + blocks;) {
+        const unsigned order = first_piece(at, block + blocks);
+        if (at == block)
+            buddy->nodes[at].state = (uint8_t)(NODE_USED | order);
+        else
+            mark_used(buddy, at, order);
+        at += blocks_of(order);
+    }
+}
+
+/* Forgets the marks of a row, so that nothing inside a run looks like the start of one. */
+static void unmark_row(struct tn_buddy *buddy, uint32_t block, uint32_t blocks)
+{
+    for (uint32_t at = block; at < block + blocks;) {
+        const uint32_t size = blocks_of(buddy->nodes[at].state & NODE_ORDER);
+        buddy->nodes[at].state = 0;
+        at += size;
+    }
+}
+
+void tn_buddy_cut(struct tn_buddy *buddy, uint32_t block, uint32_t blocks, uint32_t keep,
+                  enum tn_run_state state)
+{
+    unmark_row(buddy, block, blocks);
+    mark_row(buddy, block, keep);
+    buddy->nodes[block].flags |= TN_RUN_CUT;
+    give_range(buddy, block + keep, block + blocks, state);
+}
+
+void tn_buddy_give_cut(struct tn_buddy *buddy, uint32_t block, uint32_t blocks,
+                       enum tn_run_state state)
+{
+    unmark_row(buddy, block, blocks);
+    give_range(buddy, block, block + blocks, state);
+}
+
+bool tn_buddy_uncut(struct tn_buddy *buddy, uint32_t block, uint32_t blocks, unsigned order,
+                    bool *out_dirty)
+{
+    const uint32_t end = block + blocks_of(order);
+    enum tn_run_state state;
+    for (uint32_t at = block + blocks; at < end; at += blocks_of(first_piece(at, end))) {
+        if (!free_as_one(buddy, at, first_piece(at, end), &state))
+            return false;
+    }
+    *out_dirty = false;
+    for (uint32_t at = block + blocks; at < end; at += blocks_of(first_piece(at, end))) {
+        (void)free_as_one(buddy, at, first_piece(at, end), &state);
+        *out_dirty |= state == TN_RUN_DIRTY;
+        list_remove(buddy, at, first_piece(at, end), state);
+    }
+    unmark_row(buddy, block, blocks);
+    buddy->nodes[block].state = (uint8_t)(NODE_USED | order);
+    buddy->nodes[block].flags &= (uint8_t)~TN_RUN_CUT;
+    return true;
 }
 
 void tn_buddy_split_used(struct tn_buddy *buddy, uint32_t block, unsigned order)

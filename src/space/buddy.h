@@ -40,6 +40,8 @@ struct tn_node {
 #define TN_RUN_REMAPPED 1
 /* Other runs show its pages. */
 #define TN_RUN_SHOWN 2
+/* Blocks behind the used ones were given back: the run is a row of smaller used runs. */
+#define TN_RUN_CUT 4
 
 struct tn_buddy {
     struct tn_node *nodes; /* one a block, zero at first, touched as the frontier moves */
@@ -64,6 +66,10 @@ void tn_buddy_init(struct tn_buddy *buddy, struct tn_node *nodes, uint32_t block
 bool tn_buddy_take(struct tn_buddy *buddy, unsigned order, enum tn_run_state first,
                    struct tn_found *out);
 
+/* Takes the newest free run of the smallest order >= `order` in one state, split as needed. */
+bool tn_buddy_take_listed(struct tn_buddy *buddy, unsigned order, enum tn_run_state state,
+                          uint32_t *block);
+
 /* Gives a used run back. */
 void tn_buddy_give(struct tn_buddy *buddy, uint32_t block, unsigned order, enum tn_run_state state);
 
@@ -76,6 +82,20 @@ bool tn_buddy_extend(struct tn_buddy *buddy, uint32_t block, unsigned order, uns
 /* Cuts the used run at `block` from `order` down to `wanted`; the rest becomes free in `state`. */
 void tn_buddy_shrink(struct tn_buddy *buddy, uint32_t block, unsigned order, unsigned wanted,
                      enum tn_run_state state);
+
+/* Keeps the first `keep` of `blocks` used blocks from `block`, which need not be powers of two, and
+ * frees the rest in `state`. The run is cut from then on. */
+void tn_buddy_cut(struct tn_buddy *buddy, uint32_t block, uint32_t blocks, uint32_t keep,
+                  enum tn_run_state state);
+
+/* Frees a cut run of `blocks` blocks. */
+void tn_buddy_give_cut(struct tn_buddy *buddy, uint32_t block, uint32_t blocks,
+                       enum tn_run_state state);
+
+/* Makes a cut run of `blocks` blocks whole again, with `order`, if all blocks behind it are free;
+ * *out_dirty tells whether any of them was dirty. False: nothing changed. */
+bool tn_buddy_uncut(struct tn_buddy *buddy, uint32_t block, uint32_t blocks, unsigned order,
+                    bool *out_dirty);
 
 /* Makes one used run of `order` into used runs of one block each. */
 void tn_buddy_split_used(struct tn_buddy *buddy, uint32_t block, unsigned order);

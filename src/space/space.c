@@ -280,8 +280,7 @@ int tn_space_extend_tables(struct terrane_space *space)
 void tn_space_note_dirty(struct terrane_space *space)
 {
     /* relaxed: a counter */
-    atomic_store_explicit(&space->counters[TN_COUNT_DIRTY_BYTES],
-                          space->buddy.free_blocks[TN_RUN_DIRTY] << TN_BLOCK_SHIFT,
+    atomic_store_explicit(&space->counters[TN_COUNT_DIRTY_BYTES], tn_space_dirty_bytes(space),
                           memory_order_relaxed);
 }
 

@@ -88,6 +88,12 @@ enum tn_counter {
     TN_COUNTERS
 };
 
+/* Ends of a list of warm runs, linked by their nodes: block plus one, 0 if empty. */
+struct tn_warm_list {
+    uint32_t newest, oldest;
+};
+#define TN_QUARTERS 4
+
 struct terrane_space {
     /* Constant after creation. */
     char *base;           /* block 0 */
@@ -108,7 +114,13 @@ struct terrane_space {
     struct tn_buddy buddy;
     uint64_t *huge_units;   /* bit u: huge pages are wanted in the u-th 2 MiB of the window */
     uint32_t tables_blocks; /* rows below are accessible */
-    uint64_t pool_tick_ns;  /* pool: when dirty pages were last given back by age */
+    /* Pool: warm runs by order and used quarter, and when dirty pages were last given back by age.
+     */
+    struct tn_warm_list warm[TN_ORDERS][TN_QUARTERS];
+    uint8_t warm_quarters[TN_ORDERS]; /* bit q: list q of the order has a run */
+    uint32_t warm_orders;             /* bit k: a list of order k has a run */
+    uint64_t warm_bytes;
+    uint64_t pool_tick_ns;
 
     _Atomic uint64_t counters[TN_COUNTERS]; /* relaxed; written under the lock or by atomic adds */
 
@@ -199,6 +211,12 @@ int tn_space_extend_tables(struct terrane_space *space);
 /* Forgets advice on the huge pages of a range: its mapping is fresh. Locked. */
 void tn_space_forget_huge(struct terrane_space *space, char *addr, size_t bytes);
 
+/* Bytes of free runs whose pages are still there. Locked. */
+static inline uint64_t tn_space_dirty_bytes(const struct terrane_space *space)
+{
+    return (space->buddy.free_blocks[TN_RUN_DIRTY] << TN_BLOCK_SHIFT) + space->warm_bytes;
+}
+
 /* Gives a run to the buddy and brings the count of dirty bytes up to date. Locked. */
 void tn_space_put(struct terrane_space *space, uint32_t block, unsigned order,
                   enum tn_run_state state);
@@ -223,7 +241,7 @@ void tn_space_retire(struct terrane_space *space, uint32_t block, unsigned order
 /* Whether a used run can be reused warm, as it is. */
 static inline bool tn_run_plain(const struct terrane_space *space, uint32_t block)
 {
-    return space->buddy.nodes[block].flags == 0;
+    return (space->buddy.nodes[block].flags & (TN_RUN_REMAPPED | TN_RUN_SHOWN)) == 0;
 }
 
 /* Moves the pages of `bytes` at `from` to `to`, each at the start of a run of its space. What
