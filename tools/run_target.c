@@ -220,7 +220,7 @@ static int check_script(const struct image *image, char *line, unsigned depth)
                          image->path, interpreter, strerror(errno));
     const int status = check_program(interpreter, depth + 1);
     if (status != 0)
-        return run_error(status, "%s is a script for that program", image->path);
+        return depth > 0 ? status : run_error(status, "%s is a script for it", image->path);
     return strcmp(base_name(interpreter), "env") == 0 ? check_env(words, depth + 1) : 0;
 }
 
