@@ -1,8 +1,9 @@
 /* Size classes: which slot sizes there are, and how a size and an offset find theirs.
  *
- * Steps of 16 bytes up to 128, then four a doubling up to half a block: at most 20 % of a slot is
- * lost to rounding. Class 0 is no class: large objects and foreign memory have it, so that the fast
- * path of free needs no test of its own for them.
+ * Steps of 16 bytes up to 128, then eight a doubling up to 4 KiB and four up to half a block: at
+ * most a ninth of a slot is lost to rounding, a fifth above 4 KiB. Class 0 is no class: large
+ * objects and foreign memory have it, so that the fast path of free needs no test of its own for
+ * them.
  *
  * Dividing an offset by a slot size is a multiplication by magic = ceil(2^32 / size): the high half
  * of the product is the quotient, and the low half is below magic exactly if the division leaves no
@@ -31,17 +32,22 @@ struct tn_class {
 
 extern const struct tn_class tn_classes[TN_CLASSES];
 
-/* 32 times the class of (size + 15) / 16, for sizes up to TN_TABLE_MAX: the offset in bytes of the
- * class's cache among a heap's. */
+/* 32 times the class of a size, which is the offset in bytes of the class's cache among a heap's:
+ * by (size + 15) / 16 up to TN_TABLE_MAX, by (size + 127) / 128 up to TN_SMALL_MAX. */
 extern const uint16_t tn_cache_table[TN_TABLE_MAX / 16 + 1];
+extern const uint16_t tn_cache_table_wide[TN_SMALL_MAX / 128 + 1];
+
+/* The offset of a size's cache; size 0 to TN_SMALL_MAX. */
+static inline size_t tn_cache_offset(size_t size)
+{
+    return TN_LIKELY(size <= TN_TABLE_MAX) ? tn_cache_table[(size + 15) / 16]
+                                           : tn_cache_table_wide[(size + 127) / 128];
+}
 
 /* Class of a size from 0 to TN_SMALL_MAX. */
 static inline unsigned tn_class_of(size_t size)
 {
-    if (TN_LIKELY(size <= TN_TABLE_MAX))
-        return tn_cache_table[(size + 15) / 16] / 32u;
-    const unsigned top = tn_highest_bit(size - 1);
-    return 9 + (top - 7) * 4 + (unsigned)((size - 1) >> (top - 2) & 3);
+    return (unsigned)tn_cache_offset(size) / 32;
 }
 
 /* Slot that an offset in a span lies in. */

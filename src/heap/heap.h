@@ -102,8 +102,8 @@ static inline struct tn_cache *tn_cache_at(struct terrane_heap *heap, size_t off
 /* Pops a slot for `size` from the heap's cache; false: the slow path must serve. */
 static inline bool tn_heap_pop(struct terrane_heap *heap, size_t size, void **out)
 {
-    if (TN_LIKELY(size <= TN_TABLE_MAX)) {
-        struct tn_cache *cache = tn_cache_at(heap, tn_cache_table[(size + 15) / 16]);
+    if (TN_LIKELY(size <= TN_SMALL_MAX)) {
+        struct tn_cache *cache = tn_cache_at(heap, tn_cache_offset(size));
         void **top = cache->top;
         if (TN_LIKELY(top != cache->floor)) {
             cache->top = top - 1;

@@ -9,18 +9,14 @@
  * allow, so that a small program touches little; once a class has many spans the next ones are
  * longer, so that a busy class comes here rarely. */
 #include "heap/layout.h"
-#include "os/os.h"
 
 #include <string.h>
 
 /* A class with n spans takes the next one 1 + n / SPANS_PER_STEP times as long as its shortest. */
-#define SPANS_PER_STEP 2
+#define SPANS_PER_STEP 4
 
 /* A block without spans is kept for the next one that needs it. */
 #define EMPTY_KEPT 1
-
-/* A heap with this many blocks faults a fresh block in with one call instead of page by page. */
-#define POPULATE_FROM_BLOCKS 16
 
 static struct tn_span *span_of(const struct terrane_heap *heap, uint32_t id)
 {
@@ -111,9 +107,6 @@ static bool block_acquire(struct terrane_heap *heap, uint32_t *block)
     struct tn_run run;
     if (tn_pool_acquire(space, &(struct tn_wish){.bytes = TN_BLOCK_BYTES}, &run) != 0)
         return false;
-    if (run.zero && heap->small_count >= POPULATE_FROM_BLOCKS &&
-        space->backing == TERRANE_BACKING_PRIVATE)
-        (void)tn_os_populate(tn_block_addr(space, run.block), TN_BLOCK_BYTES);
     struct tn_block *descriptor = tn_block_at(space, run.block);
     atomic_store_explicit(&descriptor->heap, heap->id, memory_order_relaxed);
     descriptor->free_map = UINT32_MAX;

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -102,7 +103,7 @@ size_t tn_os_page_bytes(void)
 {
     static size_t page_bytes;
     if (TN_UNLIKELY(page_bytes == 0))
-        page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+        page_bytes = getauxval(AT_PAGESZ); /* sysconf would fault a page of libc's tables in */
     return page_bytes;
 }
 

@@ -14,9 +14,9 @@
 
 /* Dirty bytes that may always stay, and the share of the peak that may stay beyond it. */
 #define DIRTY_MIN_BYTES  (32 * TN_MIB)
-#define DIRTY_PEAK_SHARE 4
+#define DIRTY_PEAK_SHARE 2
 
-/* Dirty pages halve in this time while runs are given back. */
+/* Of dirty pages that nobody has wanted for this long, half are given back. */
 #define DECAY_NS 500000000u
 
 static uint32_t blocks_of_bytes(size_t bytes)
@@ -175,17 +175,18 @@ static size_t dirty_budget(struct terrane_space *space)
     return tn_max(DIRTY_MIN_BYTES, share);
 }
 
-/* How many dirty bytes may stay now: half of what is there whenever a decay time has passed. */
+/* How many dirty bytes may stay now. The fewest that there were in the last period are those that
+ * nobody wanted: half of them go. */
 static size_t decayed_budget(struct terrane_space *space)
 {
-    const size_t budget = dirty_budget(space);
     const uint64_t now = tn_os_clock_ns();
-    size_t keep = budget;
+    size_t keep = dirty_budget(space);
     tn_lock_acquire(&space->lock);
+    const uint64_t dirty = tn_space_dirty_bytes(space);
     if (now - space->pool_tick_ns > DECAY_NS) {
-        if (space->pool_tick_ns != 0)
-            keep = tn_min(budget, tn_counted(space, TN_COUNT_DIRTY_BYTES) / 2);
+        keep = tn_min(keep, dirty - tn_min(dirty, space->dirty_low_bytes) / 2);
         space->pool_tick_ns = now;
+        space->dirty_low_bytes = dirty;
     }
     tn_lock_release(&space->lock);
     return keep;

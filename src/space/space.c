@@ -279,9 +279,10 @@ int tn_space_extend_tables(struct terrane_space *space)
 
 void tn_space_note_dirty(struct terrane_space *space)
 {
+    const uint64_t dirty = tn_space_dirty_bytes(space);
+    space->dirty_low_bytes = tn_min(space->dirty_low_bytes, dirty);
     /* relaxed: a counter */
-    atomic_store_explicit(&space->counters[TN_COUNT_DIRTY_BYTES], tn_space_dirty_bytes(space),
-                          memory_order_relaxed);
+    atomic_store_explicit(&space->counters[TN_COUNT_DIRTY_BYTES], dirty, memory_order_relaxed);
 }
 
 void tn_space_put(struct terrane_space *space, uint32_t block, unsigned order,

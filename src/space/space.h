@@ -121,6 +121,7 @@ struct terrane_space {
     uint32_t warm_orders;             /* bit k: a list of order k has a run */
     uint64_t warm_bytes;
     uint64_t pool_tick_ns;
+    uint64_t dirty_low_bytes; /* fewest dirty bytes since then */
 
     _Atomic uint64_t counters[TN_COUNTERS]; /* relaxed; written under the lock or by atomic adds */
 
