@@ -100,7 +100,7 @@ static struct terrane_space *space_of(const void *pointer)
     return space;
 }
 
-EXPORT void *realloc(void *pointer, size_t size)
+static __attribute__((noinline)) void *realloc_slow(void *pointer, size_t size)
 {
     if (pointer == NULL)
         return malloc(size);
@@ -117,6 +117,14 @@ EXPORT void *realloc(void *pointer, size_t size)
                                       : tn_heap_resize(heap, pointer, size);
     tn_thread_heap_release(shared);
     return target;
+}
+
+EXPORT void *realloc(void *pointer, size_t size)
+{
+    void *target;
+    if (TN_LIKELY(size != 0 && tn_heap_resize_small(tn_thread_heap, pointer, size, &target)))
+        return target;
+    return realloc_slow(pointer, size);
 }
 
 EXPORT void *reallocarray(void *pointer, size_t count, size_t size)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define CEILING_FIRST 8
+#define CEILING_STEP  16
 
 /* ---- set-up ---- */
 
@@ -21,7 +22,12 @@ void tn_cache_init(struct terrane_heap *heap)
         const unsigned limit = heap->mode == TN_MODE_CACHED ? tn_classes[class].cached : 0;
         const unsigned first = limit < CEILING_FIRST ? limit : CEILING_FIRST;
         heap->caches[class] = (struct tn_cache){
-            .top = room, .floor = room, .ceiling = room + first, .magic = tn_classes[class].magic};
+            .top = room,
+            .floor = room,
+            .ceiling = room + first,
+            .magic = tn_classes[class].magic,
+            .size = heap->mode == TN_MODE_CACHED ? tn_classes[class].size : 0,
+        };
         room += tn_classes[class].cached;
     }
 }
@@ -29,8 +35,8 @@ void tn_cache_init(struct terrane_heap *heap)
 static void raise_ceiling(struct tn_cache *cache, unsigned class)
 {
     const size_t limit = tn_classes[class].cached;
-    const size_t doubled = 2 * (size_t)(cache->ceiling - cache->floor);
-    cache->ceiling = cache->floor + tn_min(doubled, limit);
+    const size_t raised = (size_t)(cache->ceiling - cache->floor) + CEILING_STEP;
+    cache->ceiling = cache->floor + tn_min(raised, limit);
 }
 
 /* ---- giving back ---- */

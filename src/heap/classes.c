@@ -2,24 +2,24 @@
  *
  * A class's shortest span is the shortest run of minipages that wastes at most a fortieth and holds
  * four slots, or that its slots fill exactly. Powers of two from 4 KiB up start at multiples of
- * their size, so that their slots are aligned to it. A cache holds at most 16 KiB or 64 slots of a
+ * their size, so that their slots are aligned to it. A cache holds at most 16 KiB or 256 slots of a
  * class, and at least two. */
 #include "heap/classes.h"
 
 /* size, magic, span, align, cached */
 const struct tn_class tn_classes[TN_CLASSES] = {
     {0, 0, 0, 0, 0},
-    {16, 268435456u, 1, 1, 64},
-    {32, 134217728u, 1, 1, 64},
-    {48, 89478486u, 1, 1, 64},
-    {64, 67108864u, 1, 1, 64},
-    {80, 53687092u, 1, 1, 64},
-    {96, 44739243u, 1, 1, 64},
-    {112, 38347923u, 1, 1, 64},
-    {128, 33554432u, 1, 1, 64},
-    {160, 26843546u, 2, 1, 64},
-    {192, 22369622u, 2, 1, 64},
-    {224, 19173962u, 1, 1, 64},
+    {16, 268435456u, 1, 1, 256},
+    {32, 134217728u, 1, 1, 256},
+    {48, 89478486u, 1, 1, 256},
+    {64, 67108864u, 1, 1, 256},
+    {80, 53687092u, 1, 1, 204},
+    {96, 44739243u, 1, 1, 170},
+    {112, 38347923u, 1, 1, 146},
+    {128, 33554432u, 1, 1, 128},
+    {160, 26843546u, 2, 1, 102},
+    {192, 22369622u, 2, 1, 85},
+    {224, 19173962u, 1, 1, 73},
     {256, 16777216u, 1, 1, 64},
     {320, 13421773u, 3, 1, 51},
     {384, 11184811u, 3, 1, 42},

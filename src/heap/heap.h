@@ -16,6 +16,7 @@
 #include "heap/classes.h"
 #include "space/space.h"
 
+#include <string.h>
 #include <terrane/heap.h>
 
 /* A minipage's code: its class in bits 5 to 10 and the distance to its span's first minipage in
@@ -36,7 +37,7 @@ struct tn_cache {
     void **floor;   /* constant */
     void **ceiling; /* as far as the cache may fill now; rises up to the class's limit */
     uint32_t magic; /* of the class */
-    uint32_t reserved;
+    uint32_t size;  /* of the class; 0 if the heap must see every call */
 };
 
 _Static_assert(sizeof(struct tn_cache) == 32, "a minipage's code holds the offset of a cache");
@@ -120,23 +121,54 @@ static inline void *tn_heap_alloc(struct terrane_heap *heap, size_t size)
     return TN_LIKELY(tn_heap_pop(heap, size, &pointer)) ? pointer : tn_heap_alloc_slow(heap, size);
 }
 
+/* The cache of the class of an object in the heap's space; NULL if it lies in none, or elsewhere,
+ * or is not the start of a slot: the slow path must tell. */
+static inline struct tn_cache *tn_cache_of(struct terrane_heap *heap, const void *pointer)
+{
+    const size_t offset = (size_t)((uintptr_t)pointer - (uintptr_t)heap->base);
+    if (TN_UNLIKELY(offset >= heap->window_bytes))
+        return NULL;
+    const unsigned code = heap->mini[offset >> 11];
+    struct tn_cache *cache = tn_cache_at(heap, code & TN_MINI_CLASS_BITS);
+    const uint32_t in = (uint32_t)(offset & 2047) + (code & TN_MINI_DISTANCE_BITS);
+    return TN_LIKELY(tn_is_slot_start(in, cache->magic)) ? cache : NULL;
+}
+
 /* Pushes an object of any heap of this heap's space into the heap's cache; false: the slow path
  * must serve. */
 static inline bool tn_heap_push(struct terrane_heap *heap, void *pointer)
 {
-    const size_t offset = (size_t)((uintptr_t)pointer - (uintptr_t)heap->base);
-    if (TN_LIKELY(offset < heap->window_bytes)) {
-        const unsigned code = heap->mini[offset >> 11];
-        struct tn_cache *cache = tn_cache_at(heap, code & TN_MINI_CLASS_BITS);
-        const uint32_t in = (uint32_t)(offset & 2047) + (code & TN_MINI_DISTANCE_BITS);
-        void **top = cache->top;
-        if (TN_LIKELY(tn_is_slot_start(in, cache->magic) && top != cache->ceiling)) {
-            *top = pointer;
-            cache->top = top + 1;
-            return true;
-        }
+    struct tn_cache *cache = tn_cache_of(heap, pointer);
+    if (TN_UNLIKELY(cache == NULL || cache->top == cache->ceiling))
+        return false;
+    *cache->top++ = pointer;
+    return true;
+}
+
+/* Whether a slot of `slot` bytes stays the place of an object that is resized to `size`: it fits,
+ * and not much more than half would be lost. */
+static inline bool tn_slot_keeps(size_t slot, size_t size)
+{
+    return size <= slot && 2 * size + 128 >= slot;
+}
+
+/* Resizes a small object to a small size without leaving the caches; false: the slow path must. */
+static inline bool tn_heap_resize_small(struct terrane_heap *heap, void *pointer, size_t size,
+                                        void **out)
+{
+    struct tn_cache *cache = tn_cache_of(heap, pointer);
+    if (TN_UNLIKELY(cache == NULL || cache->size == 0))
+        return false;
+    const size_t slot = cache->size;
+    if (tn_slot_keeps(slot, size)) {
+        *out = pointer;
+        return true;
     }
-    return false;
+    if (cache->top == cache->ceiling || !tn_heap_pop(heap, size, out))
+        return false;
+    memcpy(*out, pointer, slot < size ? slot : size);
+    *cache->top++ = pointer;
+    return true;
 }
 
 static inline void tn_heap_free(struct terrane_heap *heap, void *pointer)

@@ -176,15 +176,7 @@ void terrane_free(void *object)
 
 /* ---- resize ---- */
 
-/* Whether a small object may stay where it is for a new size: its class fits, or it shrinks a
- * little. */
-static bool fits_slot(const struct terrane_heap *heap, unsigned class, size_t size)
-{
-    const size_t slot = tn_classes[class].size - canary_bytes(heap);
-    return size <= slot && (size > slot / 2 || slot <= 128);
-}
-
-/* Through a new object, a copy, and a free. */
+/* Through a new object and a copy; the caller frees. */
 static void *resize_by_copy(struct terrane_heap *heap, void *pointer, size_t old, size_t size)
 {
     void *target = tn_heap_alloc(heap, size);
@@ -198,7 +190,8 @@ static void *resize_by_copy(struct terrane_heap *heap, void *pointer, size_t old
     return target;
 }
 
-/* The new address, or NULL with errno; *freed tells that `pointer` is gone already. */
+/* The new address, or NULL; *stays tells that `pointer` needs no free: it is the result, or is
+ * gone, or nothing changed. */
 static void *resize(struct terrane_heap *heap, void *pointer, size_t size, bool *stays)
 {
     const struct terrane_space *space = tn_space_of(pointer);
@@ -206,7 +199,7 @@ static void *resize(struct terrane_heap *heap, void *pointer, size_t size, bool 
     const size_t old = tn_heap_usable(space, pointer); /* also finds crimes */
     *stays = true;
     if (class != TN_CLASS_NONE) {
-        if (fits_slot(heap, class, size))
+        if (tn_slot_keeps(old, size))
             return pointer;
     } else if (size > TN_SMALL_MAX && heap->mode != TN_MODE_HARDENED) {
         return tn_large_resize(heap, pointer, size);
