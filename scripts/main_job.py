@@ -3,10 +3,10 @@
   main_job.py BUILD COMPILER
 
 Three workloads: the system's compiler on terrane's own sources, python3 and sqlite3 on text
-collected from files of this machine. Each runs in turns without and with `terrane run` (uncounted, so that
-times compare), then once more counted. What they write must be the same to the byte every time. At
-the end `terrane bench` shows growth and move. Leaves the counted runs' reports in BUILD/main-job;
-exit status 1 when a program fails or its output differs.
+collected from files of this machine. Each runs in turns without and with `terrane run` (uncounted,
+so that times compare), then once more counted. What they write must be the same to the byte every
+time. At the end `terrane bench` shows growth and move. Leaves the reports of the counted runs in
+BUILD/main-job; exit status 1 when a program fails or its output differs.
 """
 import filecmp
 import json
@@ -68,6 +68,12 @@ class Result:
         self.wall, self.peak = wall, peak
 
 
+def brief(command):
+    """A command for a message; a script inside it is cut."""
+    text = " ".join(shlex.join(command).split())
+    return text if len(text) <= 160 else text[:160] + " ..."
+
+
 def measure(command, out, errors):
     """Runs a command; standard output goes to a file in the folder `out`."""
     def expire(number, frame):
@@ -81,7 +87,7 @@ def measure(command, out, errors):
             _, status, usage = os.wait4(process.pid, 0)
         except TimeoutError:
             process.kill()
-            raise Failure(f"no end after {LIMIT_SECONDS} s: {shlex.join(command)}") from None
+            raise Failure(f"no end after {LIMIT_SECONDS} s: {brief(command)}") from None
         finally:
             signal.alarm(0)
         wall = time.monotonic() - start
@@ -91,7 +97,7 @@ def measure(command, out, errors):
             said = "".join(stderr.readlines()[-12:])
         how = (f"exit status {process.returncode}" if process.returncode > 0
                else f"signal {-process.returncode}")
-        raise Failure(f"{how}: {shlex.join(command)}\n{said}")
+        raise Failure(f"{how}: {brief(command)}\n{said}")
     return Result(wall, usage.ru_maxrss * 1024)
 
 
@@ -272,9 +278,9 @@ def bench(build, name, contenders, cases):
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS)
     except subprocess.TimeoutExpired:
-        raise Failure(f"no end after {LIMIT_SECONDS} s: {shlex.join(command)}") from None
+        raise Failure(f"no end after {LIMIT_SECONDS} s: {brief(command)}") from None
     if done.returncode != 0:
-        raise Failure(f"exit status {done.returncode}: {shlex.join(command)}\n{done.stderr}")
+        raise Failure(f"exit status {done.returncode}: {brief(command)}\n{done.stderr}")
     table = {}
     for row in json.loads(done.stdout)["rows"]:
         table.setdefault(row["case"], {})[row["contender"]] = row
