@@ -78,7 +78,8 @@ static void grow_one(unsigned index, size_t size)
     grow.realloc_s += took_s;
     grow.longest_s = took_s > grow.longest_s ? took_s : grow.longest_s;
     const bool has_moved = bytes != array->bytes && old_size > 0;
-    *array = (struct array){bytes, size};
+    array->bytes = bytes;
+    array->size = size;
     grow.moves += has_moved;
     if (!grow.touches)
         return;

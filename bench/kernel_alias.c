@@ -24,7 +24,7 @@ int main(int argc, char **argv)
         if (touches)
             costs_read_pages(alias, size);
         samples_add(&samples, clock_s() - before_s);
-        mmap(alias, size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        (void)mmap(alias, size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     }
     worker_end(&worker);
     return costs_report(&worker, &samples);

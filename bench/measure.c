@@ -17,8 +17,6 @@
 #define HASH_START 0xcbf29ce484222325u
 #define HASH_PRIME 0x100000001b3u
 
-extern char **environ;
-
 struct measure {
     struct worker worker;
     const char *preload;

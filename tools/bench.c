@@ -217,11 +217,23 @@ static bool has_failures(const struct bench_plan *plan)
     return false;
 }
 
+/* What was measured on, ahead of the tables. */
+static void print_machine(const struct bench_machine *machine)
+{
+    struct text out = {NULL, 0, 0};
+    bench_machine_print(machine, &out);
+    puts(text_string(&out));
+    fflush(stdout);
+    text_free(&out);
+}
+
 static int run_session(struct session *session)
 {
     int status = EXIT_SUCCESS;
     for (size_t i = 0; i < session->count && status == EXIT_SUCCESS; i++)
         status = make_plan(session, session->chosen[i], &session->plans[i]);
+    if (status == EXIT_SUCCESS && !session->options.json && !session->options.list)
+        print_machine(&session->machine);
     for (size_t i = 0; i < session->count && status == EXIT_SUCCESS; i++) {
         if (session->options.list)
             list_plan(&session->plans[i]);
@@ -239,21 +251,9 @@ static int run_session(struct session *session)
     return EXIT_SUCCESS;
 }
 
-/* What was measured on, ahead of the tables. */
-static void print_machine(const struct bench_machine *machine)
-{
-    struct text out = {NULL, 0, 0};
-    bench_machine_print(machine, &out);
-    puts(text_string(&out));
-    fflush(stdout);
-    text_free(&out);
-}
-
 static int measure_chosen(struct session *session)
 {
     bench_machine_read(&session->machine);
-    if (!session->options.json && !session->options.list)
-        print_machine(&session->machine);
     const int status = run_session(session);
     for (size_t i = 0; i < session->count; i++)
         bench_plan_free(&session->plans[i]);

@@ -250,6 +250,9 @@ struct bench_summary bench_summarize(const struct bench_plan *plan, unsigned con
 /* The unit that a figure's name ends in ("s", "bytes", "ratio"), or "" for a plain count. */
 const char *bench_figure_unit(const char *figure);
 
+/* What a figure is called in headings; its name if nothing better is known. */
+const char *bench_figure_title(const char *figure);
+
 /* ---- bench_table.c, bench_report.c, bench_plot.c ---- */
 
 void bench_table_print(const struct bench_plan *plan, struct text *out);

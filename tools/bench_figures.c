@@ -27,7 +27,7 @@ static struct bench_figure *row_figure_get(struct bench_row *row, const char *na
         return NULL;
     struct bench_figure *figure = &row->figures[row->figure_count++];
     *figure = (struct bench_figure){.ratio_to_best_other = NAN, .median = NAN};
-    strcpy(figure->name, name);
+    memcpy(figure->name, name, strlen(name) + 1);
     return figure;
 }
 
@@ -153,4 +153,29 @@ const char *bench_figure_unit(const char *figure)
             return units[i];
     }
     return "";
+}
+
+const char *bench_figure_title(const char *figure)
+{
+    static const char *const titles[][2] = {
+        {"wall_s", "wall time"},
+        {"cpu_s", "CPU time (user and system)"},
+        {"user_s", "CPU time, user"},
+        {"sys_s", "CPU time, system"},
+        {"peak_bytes", "peak memory"},
+        {"minor_faults", "page faults, minor"},
+        {"major_faults", "page faults, major"},
+        {"cost_s", "cost of one operation"},
+        {"realloc_s", "time inside realloc"},
+        {"longest_s", "longest single call of realloc"},
+        {"peak_ratio", "peak memory, as a multiple of the data"},
+        {"move_s", "one operation"},
+        {"read_s", "reading a byte of each page afterwards"},
+        {"system_calls", "system calls of the whole process (counted once)"},
+    };
+    for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
+        if (strcmp(titles[i][0], figure) == 0)
+            return titles[i][1];
+    }
+    return figure;
 }

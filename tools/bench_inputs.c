@@ -218,7 +218,7 @@ static void put_commit(const struct bench_corpus *corpus, unsigned number, size_
                "data <<END\nversion %u\nEND\n",
                1700000000u + number * 3600, number);
     for (size_t i = 0; i < changed; i++) {
-        const size_t index = number == 0 ? i : mix_bits(number * 1000 + i) % files;
+        const size_t index = number == 0 ? i : mix_bits((uint64_t)number * 1000 + i) % files;
         put_version(corpus, index, number, out);
     }
     text_append(out, "\n", 1);

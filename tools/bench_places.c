@@ -26,9 +26,10 @@ static const char *program_dir(void)
         const ssize_t length = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
         dir[length > 0 ? length : 0] = '\0';
         char *slash = strrchr(dir, '/');
-        strcpy(slash == NULL ? dir : slash, slash == NULL ? "." : "");
+        if (slash != NULL)
+            *slash = '\0';
     }
-    return dir;
+    return dir[0] == '\0' ? "." : dir;
 }
 
 /* `path` (taken over) if it names a readable file, else NULL. */
@@ -176,15 +177,14 @@ const char *bench_scratch_dir(void)
     if (scratch[0] != '\0')
         return scratch;
     const char *parent = getenv("TMPDIR");
-    char pattern[PATH_MAX];
-    const int length = snprintf(pattern, sizeof(pattern), "%s/terrane-bench-XXXXXX",
+    const int length = snprintf(scratch, sizeof(scratch), "%s/terrane-bench-XXXXXX",
                                 parent == NULL || parent[0] == '\0' ? "/tmp" : parent);
-    if (length < 0 || (size_t)length >= sizeof(pattern) || mkdtemp(pattern) == NULL) {
+    if (length < 0 || (size_t)length >= sizeof(scratch) || mkdtemp(scratch) == NULL) {
         fprintf(stderr, "terrane bench: cannot make a folder for temporary files as %s: %s\n",
-                pattern, strerror(errno));
+                scratch, strerror(errno));
+        scratch[0] = '\0';
         return NULL;
     }
-    strcpy(scratch, pattern);
     scratch_owner = getpid();
     atexit(scratch_remove);
     return scratch;

@@ -161,7 +161,8 @@ int bench_plan_select(struct bench_plan *plan)
         return usage_error(
             "bench", "--contenders: none of '%s' matches '%s' (see `terrane bench --list %s`)",
             bench, plan->options->contenders, bench);
-    plan->rows = memory_get(plan->case_count * plan->contender_count * sizeof(struct bench_row));
+    plan->rows =
+        memory_get((size_t)plan->case_count * plan->contender_count * sizeof(struct bench_row));
     return EXIT_SUCCESS;
 }
 

@@ -69,17 +69,20 @@ static void put_data(const struct bench_plan *plan, const char *figure, struct t
     text_print(script, "END\n");
 }
 
-/* One curve or set of bars for each contender that is here; `before` and `after`
- * stand around the number of its column. */
+/* One curve or set of bars for each contender that is here; `before` and `after` stand around the
+ * number of its column. A contender keeps its colour when others are left out. */
 static void put_series(const struct bench_plan *plan, const char *before, const char *after,
                        struct text *script)
 {
+    static const char *const colours[] = {"#8c8c8c", "#c0392b", "#2e86c1", "#d4a017", "#27ae60",
+                                          "#8e44ad", "#16a085", "#e67e22", "#2c3e50", "#7b241c"};
     const char *separator = "plot";
     for (unsigned i = 0; i < plan->contender_count; i++) {
         if (!plan->contenders[i].is_present)
             continue;
-        text_print(script, "%s $data using %s%u%s title columnheader(%u)", separator, before, i + 3,
-                   after, i + 3);
+        text_print(script, "%s $data using %s%u%s linecolor rgb '%s' title columnheader(%u)",
+                   separator, before, i + 3, after,
+                   colours[i % (sizeof(colours) / sizeof(colours[0]))], i + 3);
         separator = ",";
     }
     text_print(script, "\n");
@@ -87,9 +90,9 @@ static void put_series(const struct bench_plan *plan, const char *before, const 
 
 static void put_lines(const struct bench_plan *plan, struct text *script)
 {
-    text_print(script, "set logscale xy\nset xlabel 'bytes'\nset key left top\n"
-                       "set format x '%%.0b %%B'\nset grid\n");
-    put_series(plan, "2:", " with linespoints", script);
+    text_print(script, "set logscale x 2\nset logscale y\nset key left top\nset grid\n"
+                       "set xtics rotate by -50\n");
+    put_series(plan, "2:", ":xtic(1) with linespoints linewidth 2", script);
 }
 
 static void put_bars(const struct bench_plan *plan, struct text *script)
@@ -109,19 +112,33 @@ static void put_script(const struct bench_plan *plan, const char *figure, const 
 {
     const unsigned bars = plan->case_count * plan->contender_count;
     const bool sized = has_sizes(plan);
+    const bool is_ratio = plan->bench->style == BENCH_STYLE_RATIOS;
     text_print(script, "set terminal svg size %u,520 dynamic font 'sans,12' background 'white'\n",
                sized || bars < 60 ? 900 : 900 + (bars - 60) * 7);
-    text_print(script, "set output '%s'\nset datafile missing '?'\n", image);
-    text_print(script, "set title 'terrane bench %s: %s%s' noenhanced\n", plan->bench->name, figure,
-               plan->bench->style == BENCH_STYLE_RATIOS ? ", ratio to the best of each case" : "");
-    text_print(script, "set ylabel '%s' noenhanced\n",
-               plan->bench->style == BENCH_STYLE_RATIOS ? "ratio" : figure);
+    text_print(script, "set output '%s'\nset datafile missing '?'\nset rmargin 12\n", image);
+    text_print(script, "set title 'terrane bench %s: %s%s' noenhanced\n", plan->bench->name,
+               bench_figure_title(figure),
+               is_ratio ? "; ratio to the best of each case, lower is better" : "");
+    if (!is_ratio && strcmp(bench_figure_unit(figure), "s") == 0)
+        text_print(script, "set format y '%%.0s %%cs'\n");
     text_print(script, "set tics noenhanced\nset key noenhanced\n");
     put_data(plan, figure, script);
     if (sized)
         put_lines(plan, script);
     else
         put_bars(plan, script);
+}
+
+/* gnuplot takes a plot without a single point for an error. */
+static bool has_values(const struct bench_plan *plan, const char *figure)
+{
+    for (unsigned i = 0; i < plan->case_count; i++) {
+        for (unsigned j = 0; j < plan->contender_count; j++) {
+            if (isfinite(plotted_value(plan, i, j, figure)))
+                return true;
+        }
+    }
+    return false;
 }
 
 static int run_gnuplot(const char *script_path)
@@ -164,6 +181,8 @@ int bench_plot_write(const struct bench_plan *plan, const char *dir)
     char *rest = list;
     int status = EXIT_SUCCESS;
     for (char *figure = strsep(&rest, ","); figure != NULL; figure = strsep(&rest, ",")) {
+        if (!has_values(plan, figure))
+            continue;
         const int one = plot_figure(plan, dir, figure);
         status = one != EXIT_SUCCESS ? one : status;
     }

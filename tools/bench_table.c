@@ -10,31 +10,6 @@
 #define CASE_WIDTH 26
 #define CELL_WIDTH 12
 
-static const char *figure_title(const char *figure)
-{
-    static const char *const titles[][2] = {
-        {"wall_s", "wall time"},
-        {"cpu_s", "CPU time (user and system)"},
-        {"user_s", "CPU time, user"},
-        {"sys_s", "CPU time, system"},
-        {"peak_bytes", "peak memory"},
-        {"minor_faults", "page faults, minor"},
-        {"major_faults", "page faults, major"},
-        {"cost_s", "cost of one operation"},
-        {"realloc_s", "time inside realloc"},
-        {"longest_s", "longest single call of realloc"},
-        {"peak_ratio", "peak memory, as a multiple of the data"},
-        {"move_s", "one operation"},
-        {"read_s", "reading a byte of each page afterwards"},
-        {"system_calls", "system calls of the whole process (counted once)"},
-    };
-    for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
-        if (strcmp(titles[i][0], figure) == 0)
-            return titles[i][1];
-    }
-    return figure;
-}
-
 static void print_seconds(struct text *out, double seconds)
 {
     if (seconds >= 0.1 || seconds <= 0)
@@ -98,9 +73,7 @@ static void print_cell(struct text *cell, const struct bench_plan *plan,
     }
     if (row->note != NULL)
         text_print(cell, "*");
-    if (plan->bench->style != BENCH_STYLE_RATIOS)
-        bench_value_print(cell, name, figure->median);
-    else if (best > 0)
+    if (plan->bench->style == BENCH_STYLE_RATIOS && best > 0)
         text_print(cell, "%.2f", figure->median / best);
     else
         bench_value_print(cell, name, figure->median);
@@ -133,7 +106,7 @@ static void put_case(const struct bench_plan *plan, unsigned case_index, const c
 static void put_figure(const struct bench_plan *plan, const char *figure, struct text *out)
 {
     const bool is_ratio = plan->bench->style == BENCH_STYLE_RATIOS;
-    text_print(out, "\n%s%s\n", figure_title(figure),
+    text_print(out, "\n%s%s\n", bench_figure_title(figure),
                is_ratio ? ": the best of the row, and ratios to it" : "");
     put_heading(plan, out, is_ratio);
     for (unsigned i = 0; i < plan->case_count; i++)
