@@ -23,7 +23,7 @@ static const char page_head[] =
     "h2 { font-size: 16px; margin: 34px 0 2px; }\n"
     "p { margin: 2px 0 10px; color: var(--soft); }\n"
     "section.cards { display: grid; gap: 10px; margin: 18px 0 0;\n"
-    "  grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); }\n"
+    "  grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }\n"
     ".card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;\n"
     "  padding: 10px 14px; }\n"
     ".card b { display: block; font-size: 20px; font-weight: 600; }\n"

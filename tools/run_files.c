@@ -24,12 +24,17 @@ int run_output_open(const char *path, int *fd)
     *fd = STDERR_FILENO;
     if (path == NULL)
         return 0;
-    *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    const int opened = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    /* Whoever starts us with a closed stream must not find the report in its place. */
+    *fd = opened < 0 ? -1 : fcntl(opened, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int error = errno;
+    if (opened >= 0)
+        close(opened);
     if (*fd >= 0)
         return 0;
     return run_error(RUN_FAILED,
                      "cannot write the report to %s: %s; name another file with --output", path,
-                     strerror(errno));
+                     strerror(error));
 }
 
 /* `path` with its folder made absolute, for the program may change its directory; NULL and errno if

@@ -103,8 +103,17 @@ void tn_report_thread_end(void)
 
 /* ---- samples ---- */
 
+/* A process that a raw system call forked still counts into its parent's page, as nothing told it;
+ * what concerns the whole process must not be mixed. */
+static bool is_own(const struct tn_report_page *page)
+{
+    return page->pid == (uint32_t)tn_os_process_id();
+}
+
 static void sample(struct tn_report_page *page, const struct terrane_stats *stats)
 {
+    if (!is_own(page))
+        return;
     /* acquire; pairs with the release below: one thread at a time writes the slots */
     if (atomic_exchange_explicit(&page->sampling, 1, memory_order_acquire) != 0)
         return;
@@ -365,7 +374,7 @@ void tn_report_fork_child(void)
 void tn_report_end(int status)
 {
     struct tn_report_page *page = page_get();
-    if (page == NULL)
+    if (page == NULL || !is_own(page))
         return;
     tn_series_note_resident_peak(page);
     sample_from_source(page);

@@ -34,6 +34,11 @@ sh -c 'yes; touch writer-has-ended' 2>/dev/null | "$terrane" run --output report
 # Output to a closed standard error, or a full disk, is no reason to end otherwise.
 "$terrane" run -- sh -c 'exit 5' 2>&-
 [ $? = 5 ] || fail "another status without standard error"
+# Closed streams stay closed, and the report does not take their place.
+"$terrane" run --output report -- sh -c 'cat; echo text; exit 5' <&- >&- 2>&-
+[ $? = 5 ] || fail "another status without any stream"
+expect_words report 'exit status 5' allocations
+grep -q '^text' report && fail "the program wrote into the report"
 if [ -e /dev/full ]; then
     expect_status 5 "$terrane" run --output /dev/full -- sh -c 'exit 5'
     expect_words err 'the report is lost' /dev/full

@@ -276,6 +276,21 @@ static void test_killed(void **state)
     assert_int_equal(SUM(&page, allocs), 1000);
 }
 
+/* A fork that nobody was told of cannot end its parent's page. */
+static void test_raw_fork(void **state)
+{
+    (void)state;
+    const pid_t pid = fork();
+    if (pid == 0) {
+        tn_report_end(9);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    struct tn_report_page page;
+    page_read(getpid(), &page);
+    assert_int_equal(page.state, TN_REPORT_RUNNING);
+}
+
 /* A child that cannot have a page counts nowhere, least of all in its parent's. Runs last: it takes
  * the directory away. */
 static void test_fork_without_directory(void **state)
@@ -320,11 +335,17 @@ static int directory_remove(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes),     cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_open),        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_thread_ends), cmocka_unit_test(test_sample),
-        cmocka_unit_test(test_time),        cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_killed),      cmocka_unit_test(test_fork_without_directory),
+        cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_thread_ends),
+        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_raw_fork),
+        cmocka_unit_test(test_fork_without_directory),
     };
     return cmocka_run_group_tests(tests, directory_make, directory_remove) == 0 ? 0 : 1;
 }
