@@ -202,40 +202,91 @@ static int resize_here(struct terrane_space *space, uint32_t block, size_t bytes
     return 0;
 }
 
+/* An object on its way from one run to another. */
+struct journey {
+    struct terrane_heap *heap;   /* where it goes */
+    struct terrane_space *space; /* where it comes from */
+    char *from, *to;
+    size_t kept;  /* bytes that go along */
+    size_t bytes; /* that it has afterwards */
+    struct tn_run run;
+};
+
+static void copy_pages(const struct journey *journey)
+{
+    memcpy(journey->to, journey->from, journey->kept);
+    tn_count(journey->heap->space, TN_COUNT_COPIES, 1);
+    tn_count(journey->heap->space, TN_COUNT_COPY_BYTES, journey->kept);
+}
+
+/* Into a warm run: pages are exchanged, so that both runs stay warm, or copied if there are few. */
+static bool go_warm(struct journey *journey, bool may_move)
+{
+    struct terrane_heap *heap = journey->heap;
+    const struct tn_wish wish = {.bytes = journey->bytes, .warm = true};
+    if (journey->space != heap->space || heap->space->backing != TERRANE_BACKING_PRIVATE ||
+        object_create(heap, &wish, &journey->run) != 0)
+        return false;
+    journey->to = tn_block_addr(heap->space, journey->run.block);
+    if (!may_move || journey->kept < tn_move_threshold(true) ||
+        tn_space_exchange(heap->space, journey->from, journey->to, journey->kept) != 0)
+        copy_pages(journey);
+    object_destroy(journey->space, tn_block_of(journey->space, journey->from), false);
+    return true;
+}
+
+/* Into untouched addresses, far more than it needs: the pages move along. */
+static bool go_moving(struct journey *journey)
+{
+    struct terrane_space *target = journey->heap->space;
+    const size_t grown = journey->bytes - journey->kept;
+    const struct tn_wish wish = {
+        .bytes = journey->bytes, .slack = grown > 0 ? GROWTH_SLACK : 0, .cold = true};
+    if (object_create(journey->heap, &wish, &journey->run) != 0)
+        return false;
+    journey->to = tn_block_addr(target, journey->run.block);
+    if (tn_space_move(journey->space, journey->from, target, journey->to, journey->kept) != 0) {
+        object_destroy(target, journey->run.block, true);
+        return false;
+    }
+    if (grown > 0 && tn_space_commit(target, journey->to + journey->kept, grown) != 0) {
+        /* Only a file or strict overcommit can refuse here. The pages go back where they were. */
+        if (tn_space_move(target, journey->to, journey->space, journey->from, journey->kept) != 0)
+            memcpy(journey->from, journey->to, journey->kept);
+        object_destroy(target, journey->run.block, true);
+        return false;
+    }
+    object_destroy(journey->space, tn_block_of(journey->space, journey->from), true);
+    return true;
+}
+
+static bool go_copying(struct journey *journey)
+{
+    const struct tn_wish wish = {.bytes = journey->bytes,
+                                 .slack = journey->bytes > journey->kept ? GROWTH_SLACK : 0};
+    if (object_create(journey->heap, &wish, &journey->run) != 0)
+        return false;
+    journey->to = tn_block_addr(journey->heap->space, journey->run.block);
+    copy_pages(journey);
+    object_destroy(journey->space, tn_block_of(journey->space, journey->from), false);
+    return true;
+}
+
 /* An object of `bytes` elsewhere in `heap` with the first `kept` bytes of the one at `pointer`,
  * which is freed. NULL: nothing changed. */
 static void *relocate(struct terrane_heap *heap, struct terrane_space *space, void *pointer,
                       size_t bytes, size_t kept)
 {
-    const bool may_move = kept >= tn_move_threshold(false) && heap->kind != TERRANE_KIND_PINNED &&
-                          tn_large_plain(tn_large_at(space, pointer));
-    const struct tn_wish wish = {
-        .bytes = bytes,
-        .slack = bytes > kept ? GROWTH_SLACK : 0,
-        .cold = may_move,
-    };
-    struct tn_run run;
-    if (object_create(heap, &wish, &run) != 0)
+    struct journey journey = {
+        .heap = heap, .space = space, .from = pointer, .kept = kept, .bytes = bytes};
+    const bool may_move =
+        heap->kind != TERRANE_KIND_PINNED && tn_large_plain(tn_large_at(space, pointer));
+    if (!(bytes > kept && go_warm(&journey, may_move)) &&
+        !(may_move && kept >= tn_move_threshold(false) && go_moving(&journey)) &&
+        !go_copying(&journey))
         return NULL;
-    char *target = tn_block_addr(heap->space, run.block);
-    const bool moved = may_move && tn_space_move(space, pointer, heap->space, target, kept) == 0;
-    if (!moved) {
-        if (may_move && tn_space_commit(heap->space, target, bytes) != 0) {
-            tn_large_free(heap->space, target);
-            return NULL;
-        }
-        memcpy(target, pointer, kept);
-        tn_count(heap->space, TN_COUNT_COPIES, 1);
-        tn_count(heap->space, TN_COUNT_COPY_BYTES, kept);
-    } else if (bytes > kept && tn_space_commit(heap->space, target + kept, bytes - kept) != 0) {
-        /* Only a file or strict overcommit can refuse here. The pages go back where they were. */
-        (void)tn_space_move(heap->space, target, space, pointer, kept);
-        object_destroy(heap->space, run.block, true);
-        return NULL;
-    }
-    want_huge(heap->space, run.block, run.order, bytes);
-    object_destroy(space, tn_block_of(space, pointer), moved);
-    return target;
+    want_huge(heap->space, journey.run.block, journey.run.order, bytes);
+    return journey.to;
 }
 
 void *tn_large_resize(struct terrane_heap *heap, void *pointer, size_t size)

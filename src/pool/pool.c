@@ -43,6 +43,10 @@ static bool take_dirty(struct terrane_space *space, const struct tn_wish *wish, 
     while (!tn_buddy_take_listed(&space->buddy, order, TN_RUN_DIRTY, &found->block)) {
         if (!tn_warm_take_largest(space, order + 1, &block, &larger))
             return false;
+        if (space->buddy.nodes[block].flags != 0) { /* a mapping of its own, not to be divided */
+            tn_warm_put(space, block, larger, tn_bytes_of_order(larger));
+            return false;
+        }
         tn_buddy_give(&space->buddy, block, larger, TN_RUN_DIRTY);
     }
     const uint32_t blocks = blocks_of_bytes(wish->bytes);
@@ -135,6 +139,17 @@ static bool take_with_slack(struct terrane_space *space, const struct tn_wish *w
     return true;
 }
 
+static bool take_warm(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
+{
+    out->order = tn_order_of_bytes(wish->bytes);
+    out->zero = false;
+    tn_lock_acquire(&space->lock);
+    const bool taken = tn_warm_take(space, out->order, wish->bytes, &out->block);
+    tn_space_note_dirty(space);
+    tn_lock_release(&space->lock);
+    return taken;
+}
+
 /* Restores the invariant of a warm run: pages behind what its bytes need are untouched. */
 static int clean_tail(struct terrane_space *space, const struct tn_wish *wish,
                       const struct tn_run *run)
@@ -153,9 +168,9 @@ int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, str
     int error = tn_space_charge(space, wish->bytes);
     if (error != 0)
         return error;
-    if (!take_with_slack(space, wish, out)) {
+    if (wish->warm ? !take_warm(space, wish, out) : !take_with_slack(space, wish, out)) {
         tn_space_uncharge(space, wish->bytes);
-        return -ENOMEM;
+        return wish->warm ? -EAGAIN : -ENOMEM;
     }
     if (!wish->cold)
         error = tn_space_commit(space, tn_block_addr(space, out->block), wish->bytes);

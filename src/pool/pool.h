@@ -21,10 +21,11 @@ struct tn_wish {
     size_t bytes;   /* used from the start */
     unsigned slack; /* orders of addresses beyond what the bytes need, where there are any */
     bool cold;      /* without pages: a move brings them */
+    bool warm;      /* only a warm run of its size will do */
     bool whole;     /* it will be aliased, guarded or protected: never cut */
 };
 
-/* Takes a run and makes its bytes usable. -ENOMEM, -ENOSPC, -EIO. */
+/* Takes a run and makes its bytes usable. -ENOMEM, -ENOSPC, -EIO, -EAGAIN (no warm run). */
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out);
 
 /* Gives back a run of which the first `bytes` (as acquired or resized) were used. */

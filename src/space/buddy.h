@@ -32,16 +32,18 @@ enum tn_run_state { TN_RUN_CLEAN, TN_RUN_DIRTY, TN_RUN_STATES };
 struct tn_node {
     uint32_t next, prev; /* neighbours in the free list, TN_BLOCK_NONE at its ends */
     uint8_t state;       /* NODE_* and order, 0 inside a run; see buddy.c */
-    uint8_t flags;       /* used runs: TN_RUN_REMAPPED, TN_RUN_SHOWN; kept while the run is used */
+    uint8_t flags;       /* used runs: TN_RUN_ bits; kept while the run is used */
     uint16_t extra; /* used runs: kernel mappings that it costs, given back when it is retired */
 };
 
-/* The run is not in its first state: it was moved, aliased or guarded. */
+/* The run shows other extents than its own, or parts of it are guarded or protected. */
 #define TN_RUN_REMAPPED 1
 /* Other runs show its pages. */
 #define TN_RUN_SHOWN 2
 /* Blocks behind the used ones were given back: the run is a row of smaller used runs. */
 #define TN_RUN_CUT 4
+/* Pages were moved into it: ordinary memory, but a mapping of its own. */
+#define TN_RUN_MOVED 8
 
 struct tn_buddy {
     struct tn_node *nodes; /* one a block, zero at first, touched as the frontier moves */

@@ -239,7 +239,8 @@ int tn_space_discard(struct terrane_space *space, void *addr, size_t bytes);
  * where the kernel refuses, pages or addresses stay out of use until a later call. */
 void tn_space_retire(struct terrane_space *space, uint32_t block, unsigned order);
 
-/* Whether a used run can be reused warm, as it is. */
+/* Whether a used run can be reused warm, as it is: nothing shows it, guards it or lies in its
+ * place. */
 static inline bool tn_run_plain(const struct terrane_space *space, uint32_t block)
 {
     return (space->buddy.nodes[block].flags & (TN_RUN_REMAPPED | TN_RUN_SHOWN)) == 0;
