@@ -178,7 +178,7 @@ bool tn_profile_active(void)
 static bool is_main_process(void)
 {
     const char *main_pid = secure_getenv("TERRANE_PROFILE_MAIN");
-    return main_pid != NULL && atoi(main_pid) == tn_os_process_id();
+    return main_pid != NULL && strtol(main_pid, NULL, 10) == tn_os_process_id();
 }
 
 void tn_profile_dump(void)

@@ -137,13 +137,13 @@ void plot_memory(const struct run_report *report, struct text *out)
     const struct plot plot = {out, MEMORY_HIGH, seconds, highest * 1.04};
     plot_begin(&plot, "Memory over time");
     const double step = binary_step(highest);
-    for (double value = 0; value <= highest; value += step)
-        grid_line(&plot, value, value > 0 ? words_bytes((uint64_t)value) : "0");
+    for (unsigned i = 0; i * step <= highest; i++)
+        grid_line(&plot, i * step, i > 0 ? words_bytes((uint64_t)(i * step)) : "0");
     memory_line(&plot, report, true);
     memory_line(&plot, report, false);
     const double time_step = decimal_step(seconds);
-    for (double value = 0; value <= seconds * 1.0001; value += time_step)
-        time_tick(&plot, value, value > 0 ? words_seconds(value) : "0");
+    for (unsigned i = 0; i * time_step <= seconds * 1.0001; i++)
+        time_tick(&plot, i * time_step, i > 0 ? words_seconds(i * time_step) : "0");
     plot_end(&plot);
 }
 

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,9 +186,10 @@ static bool file_read(int dir, const char *name, struct tn_report_page *page)
     return whole;
 }
 
-static bool process_exists(int pid)
+/* Zero and negative numbers, which name groups, are no process's. */
+static bool process_exists(long pid)
 {
-    return kill(pid, 0) == 0 || errno == EPERM;
+    return pid > 0 && pid <= INT_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
 static bool is_report(const char *name)
@@ -217,7 +219,7 @@ void run_collect(struct run_report *report, const char *dir, bool all)
     for (const struct dirent *entry; (entry = readdir(list)) != NULL;) {
         if (!is_report(entry->d_name))
             continue;
-        const bool exists = process_exists(atoi(entry->d_name));
+        const bool exists = process_exists(strtol(entry->d_name, NULL, 10));
         if (all || !exists)
             file_take(report, dirfd(list), entry->d_name, exists);
     }
