@@ -249,15 +249,20 @@ static uint32_t held_blocks(const struct terrane_space *space, uint32_t block, u
     return cut ? blocks_of_bytes(bytes) : (uint32_t)1 << order;
 }
 
-static int shrink(struct terrane_space *space, uint32_t block, size_t old_bytes, size_t new_bytes)
+static int shrink(struct terrane_space *space, uint32_t block, unsigned order, size_t old_bytes,
+                  size_t new_bytes)
 {
     char *addr = tn_block_addr(space, block);
-    const int error = tn_space_discard(space, addr + new_bytes, old_bytes - new_bytes);
+    struct tn_node *node = &space->buddy.nodes[block]; /* ours alone while the run is used */
+    /* What an earlier use left warm behind the object must not outlive it unseen. */
+    const bool cut = (node->flags & TN_RUN_CUT) != 0;
+    const size_t end = cut ? old_bytes : tn_max(old_bytes, tn_warm_end(order, node->warm));
+    const int error = tn_space_discard(space, addr + new_bytes, end - new_bytes);
     if (error != 0)
         return error;
+    node->warm = 0;
     tn_space_uncharge(space, old_bytes - new_bytes);
-    if ((space->buddy.nodes[block].flags & TN_RUN_CUT) == 0 ||
-        blocks_of_bytes(new_bytes) == blocks_of_bytes(old_bytes))
+    if (!cut || blocks_of_bytes(new_bytes) == blocks_of_bytes(old_bytes))
         return 0;
     tn_lock_acquire(&space->lock);
     tn_buddy_cut(&space->buddy, block, blocks_of_bytes(old_bytes), blocks_of_bytes(new_bytes),
@@ -316,7 +321,7 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
                    size_t new_bytes)
 {
     if (new_bytes <= old_bytes)
-        return shrink(space, block, old_bytes, new_bytes);
+        return shrink(space, block, *order, old_bytes, new_bytes);
     int error = tn_space_charge(space, new_bytes - old_bytes);
     if (error != 0)
         return error;

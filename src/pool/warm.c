@@ -1,22 +1,16 @@
 /* Lists of warm runs; see warm.h. */
 #include "pool/warm.h"
 
-/* The quarter of the run that `bytes` reach into, 0 to 3. */
-static unsigned quarter_of(unsigned order, size_t bytes)
+/* The eighth of the run that `bytes` reach into, 0 to 7. */
+static unsigned part_of(unsigned order, size_t bytes)
 {
-    return (unsigned)((bytes - 1) >> (TN_BLOCK_SHIFT + order - 2)) & 3;
+    return (unsigned)((bytes - 1) >> (TN_BLOCK_SHIFT + order - 3)) & (TN_PARTS - 1);
 }
 
-static size_t warm_bytes(unsigned order, unsigned quarter)
-{
-    return tn_bytes_of_order(order) / TN_QUARTERS * (quarter + 1);
-}
-
-static void unlink_run(struct terrane_space *space, uint32_t block, unsigned order,
-                       unsigned quarter)
+static void unlink_run(struct terrane_space *space, uint32_t block, unsigned order, unsigned part)
 {
     struct tn_node *nodes = space->buddy.nodes;
-    struct tn_warm_list *list = &space->warm[order][quarter];
+    struct tn_warm_list *list = &space->warm[order][part];
     const struct tn_node *node = &nodes[block];
     if (node->prev != TN_BLOCK_NONE)
         nodes[node->prev].next = node->next;
@@ -27,17 +21,18 @@ static void unlink_run(struct terrane_space *space, uint32_t block, unsigned ord
     else
         list->oldest = node->prev == TN_BLOCK_NONE ? 0 : node->prev + 1;
     if (list->newest == 0)
-        space->warm_quarters[order] &= (uint8_t) ~(1u << quarter);
-    if (space->warm_quarters[order] == 0)
+        space->warm_parts[order] &= (uint8_t) ~(1u << part);
+    if (space->warm_parts[order] == 0)
         space->warm_orders &= ~((uint32_t)1 << order);
-    space->warm_bytes -= warm_bytes(order, quarter);
+    space->warm_bytes -= tn_warm_end(order, part);
 }
 
 void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
-    const unsigned quarter = quarter_of(order, bytes);
     struct tn_node *nodes = space->buddy.nodes;
-    struct tn_warm_list *list = &space->warm[order][quarter];
+    const unsigned used = part_of(order, bytes);
+    const unsigned part = nodes[block].warm > used ? nodes[block].warm : used;
+    struct tn_warm_list *list = &space->warm[order][part];
     nodes[block].prev = TN_BLOCK_NONE;
     nodes[block].next = list->newest == 0 ? TN_BLOCK_NONE : list->newest - 1;
     if (list->newest != 0)
@@ -45,20 +40,21 @@ void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, si
     else
         list->oldest = block + 1;
     list->newest = block + 1;
-    space->warm_quarters[order] |= (uint8_t)(1u << quarter);
+    space->warm_parts[order] |= (uint8_t)(1u << part);
     space->warm_orders |= (uint32_t)1 << order;
-    space->warm_bytes += warm_bytes(order, quarter);
+    space->warm_bytes += tn_warm_end(order, part);
 }
 
 bool tn_warm_take(struct terrane_space *space, unsigned order, size_t bytes, uint32_t *block)
 {
-    const unsigned have = space->warm_quarters[order];
+    const unsigned have = space->warm_parts[order];
     if (have == 0)
         return false;
-    const unsigned enough = have & ~tn_mask32(quarter_of(order, bytes));
-    const unsigned quarter = enough != 0 ? tn_lowest_bit(enough) : tn_highest_bit(have);
-    *block = space->warm[order][quarter].newest - 1;
-    unlink_run(space, *block, order, quarter);
+    const unsigned enough = have & ~tn_mask32(part_of(order, bytes));
+    const unsigned part = enough != 0 ? tn_lowest_bit(enough) : tn_highest_bit(have);
+    *block = space->warm[order][part].newest - 1;
+    unlink_run(space, *block, order, part);
+    space->buddy.nodes[*block].warm = (uint8_t)part;
     return true;
 }
 
@@ -69,8 +65,8 @@ bool tn_warm_take_largest(struct terrane_space *space, unsigned least, uint32_t 
     if (orders == 0)
         return false;
     *order = tn_highest_bit(orders);
-    const unsigned quarter = tn_highest_bit(space->warm_quarters[*order]);
-    *block = space->warm[*order][quarter].oldest - 1;
-    unlink_run(space, *block, *order, quarter);
+    const unsigned part = tn_highest_bit(space->warm_parts[*order]);
+    *block = space->warm[*order][part].oldest - 1;
+    unlink_run(space, *block, *order, part);
     return true;
 }

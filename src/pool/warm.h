@@ -1,13 +1,20 @@
 /* Warm runs, kept as they were given back, for the next wish of about their size. Private to the
  * pool.
  *
- * Lists by order and, in each, by the quarter of the run that was used: reusing a run for a wish of
- * the same quarter leaves at most a quarter of it warm and unused. Runs on these lists are used
- * ones for the buddy; their nodes' links are free for us. All calls are locked. */
+ * Lists by order and, in each, by how many eighths of the run are warm. A wish takes the run with
+ * the fewest that are enough, so that little stays resident behind what it uses; what does is
+ * remembered in the run's node until the run comes back. Runs on these lists are used ones for the
+ * buddy; their nodes' links are free for us. All calls are locked. */
 #ifndef TN_WARM_H
 #define TN_WARM_H
 
 #include "space/space.h"
+
+/* End of the given eighth of a run of `order`, in bytes from its start. */
+static inline size_t tn_warm_end(unsigned order, unsigned part)
+{
+    return tn_bytes_of_order(order) / TN_PARTS * (part + 1);
+}
 
 /* Puts a used, plain, whole run on its list, as the newest. */
 void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes);

@@ -82,13 +82,6 @@ static int move_parts(char *from, char *to, size_t bytes, bool may_fail)
     return may_fail ? error : 0;
 }
 
-static void note_moved(struct terrane_space *space, char *addr)
-{
-    struct tn_node *node = &space->buddy.nodes[tn_block_of(space, addr)];
-    node->flags |= TN_RUN_MOVED;
-    node->extra = (uint16_t)(node->extra + MOVE_MAPPINGS);
-}
-
 static int private_move(struct terrane_space *from_space, char *from,
                         struct terrane_space *to_space, char *to, size_t bytes)
 {
@@ -102,7 +95,7 @@ static int private_move(struct terrane_space *from_space, char *from,
         return error == -EFAULT ? -ENOTSUP : error;
     }
     tn_lock_acquire(&to_space->lock);
-    note_moved(to_space, to);
+    tn_run_note(to_space, tn_block_of(to_space, to), TN_RUN_MOVED, MOVE_MAPPINGS);
     tn_space_forget_huge(to_space, to, bytes);
     tn_lock_release(&to_space->lock);
     (void)from_space; /* the source keeps its mapping, without pages */
@@ -138,8 +131,8 @@ static int private_exchange(struct terrane_space *space, char *a, char *b, size_
         return error == -EFAULT ? -ENOTSUP : error;
     }
     tn_lock_acquire(&space->lock);
-    note_moved(space, a);
-    note_moved(space, b);
+    tn_run_note(space, tn_block_of(space, a), TN_RUN_MOVED, MOVE_MAPPINGS);
+    tn_run_note(space, tn_block_of(space, b), TN_RUN_MOVED, MOVE_MAPPINGS);
     tn_lock_release(&space->lock);
     return 0;
 }

@@ -167,10 +167,8 @@ static void show(struct terrane_space *space, char *from, char *to, size_t bytes
         extents[target + i].shows = extent + 1;
         extents[extent].foreign++;
     }
-    space->buddy.nodes[source].flags |= TN_RUN_SHOWN;
-    space->buddy.nodes[target].flags |= TN_RUN_REMAPPED;
-    space->buddy.nodes[target].extra =
-        (uint16_t)(space->buddy.nodes[target].extra + ALIAS_MAPPINGS);
+    tn_run_note(space, source, TN_RUN_SHOWN, 0);
+    tn_run_note(space, target, TN_RUN_REMAPPED, ALIAS_MAPPINGS);
 }
 
 /* Maps at `to` what `from` shows, extent by extent where these are not neighbours in the file. */
@@ -273,11 +271,8 @@ static void swap_shown(struct terrane_space *space, char *a, char *b, size_t byt
             extents[at[side]].shows = now == at[side] ? 0 : now + 1;
         }
     }
-    struct tn_node *nodes = space->buddy.nodes;
-    nodes[first_a].flags |= TN_RUN_REMAPPED | TN_RUN_SHOWN;
-    nodes[first_b].flags |= TN_RUN_REMAPPED | TN_RUN_SHOWN;
-    nodes[first_a].extra = (uint16_t)(nodes[first_a].extra + ALIAS_MAPPINGS);
-    nodes[first_b].extra = (uint16_t)(nodes[first_b].extra + ALIAS_MAPPINGS);
+    tn_run_note(space, first_a, TN_RUN_REMAPPED | TN_RUN_SHOWN, ALIAS_MAPPINGS);
+    tn_run_note(space, first_b, TN_RUN_REMAPPED | TN_RUN_SHOWN, ALIAS_MAPPINGS);
 }
 
 static int shared_exchange(struct terrane_space *space, char *a, char *b, size_t bytes)

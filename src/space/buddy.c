@@ -205,6 +205,7 @@ bool tn_buddy_extend(struct tn_buddy *buddy, uint32_t block, unsigned order, uns
         }
     }
     buddy->nodes[block].state = (uint8_t)(NODE_USED | wanted);
+    buddy->nodes[block].warm = 0; /* it was an eighth of the smaller run */
     return true;
 }
 

@@ -33,7 +33,8 @@ struct tn_node {
     uint32_t next, prev; /* neighbours in the free list, TN_BLOCK_NONE at its ends */
     uint8_t state;       /* NODE_* and order, 0 inside a run; see buddy.c */
     uint8_t flags;       /* used runs: TN_RUN_ bits; kept while the run is used */
-    uint16_t extra; /* used runs: kernel mappings that it costs, given back when it is retired */
+    uint8_t extra; /* used runs: kernel mappings that it costs, given back when it is retired */
+    uint8_t warm;  /* used runs: last eighth of it that was warm when it was taken */
 };
 
 /* The run shows other extents than its own, or parts of it are guarded or protected. */

@@ -65,13 +65,20 @@ int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t byt
     return error;
 }
 
-/* The run at `run` has a mapping of its own from now on. */
+void tn_run_note(struct terrane_space *space, uint32_t block, uint8_t flag, unsigned mappings)
+{
+    struct tn_node *node = &space->buddy.nodes[block];
+    node->flags |= flag;
+    if (mappings <= (unsigned)(UINT8_MAX - node->extra))
+        node->extra = (uint8_t)(node->extra + mappings);
+    else /* so many pieces are more than a run can have: it was changed in the same place again */
+        tn_mappings_give(space, mappings);
+}
+
 static void note_special(struct terrane_space *space, uint32_t run, unsigned mappings)
 {
     tn_lock_acquire(&space->lock);
-    struct tn_node *node = &space->buddy.nodes[run];
-    node->flags |= TN_RUN_REMAPPED;
-    node->extra = (uint16_t)(node->extra + mappings);
+    tn_run_note(space, run, TN_RUN_REMAPPED, mappings);
     tn_lock_release(&space->lock);
 }
 

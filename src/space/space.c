@@ -11,7 +11,7 @@
 /* A window is never asked for below this: it would not hold a run worth moving. */
 #define WINDOW_MIN (16 * TN_MIB)
 
-/* Of a limited address space the program keeps a quarter for stacks, libraries and files. */
+/* Of a limited address space the program keeps a part for stacks, libraries and files. */
 #define LIMITED_SHARE(bytes) ((bytes) / 4 * 3)
 
 /* Rows of tables made accessible at a time under strict overcommit: 64 MiB of blocks. */

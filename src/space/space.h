@@ -92,7 +92,7 @@ enum tn_counter {
 struct tn_warm_list {
     uint32_t newest, oldest;
 };
-#define TN_QUARTERS 4
+#define TN_PARTS 8
 
 struct terrane_space {
     /* Constant after creation. */
@@ -114,11 +114,11 @@ struct terrane_space {
     struct tn_buddy buddy;
     uint64_t *huge_units;   /* bit u: huge pages are wanted in the u-th 2 MiB of the window */
     uint32_t tables_blocks; /* rows below are accessible */
-    /* Pool: warm runs by order and used quarter, and when dirty pages were last given back by age.
+    /* Pool: warm runs by order and used part, and when dirty pages were last given back by age.
      */
-    struct tn_warm_list warm[TN_ORDERS][TN_QUARTERS];
-    uint8_t warm_quarters[TN_ORDERS]; /* bit q: list q of the order has a run */
-    uint32_t warm_orders;             /* bit k: a list of order k has a run */
+    struct tn_warm_list warm[TN_ORDERS][TN_PARTS];
+    uint8_t warm_parts[TN_ORDERS]; /* bit p: list p of the order has a run */
+    uint32_t warm_orders;          /* bit k: a list of order k has a run */
     uint64_t warm_bytes;
     uint64_t pool_tick_ns;
     uint64_t dirty_low_bytes; /* fewest dirty bytes since then */
@@ -277,6 +277,9 @@ int tn_space_guard(struct terrane_space *space, uint32_t run, void *addr, size_t
 /* Takes `count` mappings from the budget; false (counted as a refusal) if they are not left. */
 bool tn_mappings_take(struct terrane_space *space, unsigned count);
 void tn_mappings_give(struct terrane_space *space, unsigned count);
+
+/* Notes in the node of a used run that it has been made special, and what that costs. Locked. */
+void tn_run_note(struct terrane_space *space, uint32_t block, uint8_t flag, unsigned mappings);
 
 /* ---- when moving pays ---- */
 
