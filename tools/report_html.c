@@ -113,7 +113,7 @@ static void write_figures(const struct run_report *report, struct text *out)
     figure_row(out, "bytes copied", words_bytes(stats->copy_bytes), "");
     figure_row(out, "grown in place", words_count(stats->grown_in_place), "large objects");
     figure_row(out, "given back", words_bytes(stats->discard_bytes), "free pages, to the kernel");
-    figure_row(out, "mappings", words_count(stats->mappings), "at the end");
+    figure_row(out, "mappings", words_count(stats->mappings), "at the end, all processes");
     figure_row(out, "budget refusals", words_count(stats->budget_refusals),
                "moves that copied for want of mappings");
     figure_row(out, "remote frees", words_count(stats->remote_frees), "by another thread");
