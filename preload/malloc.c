@@ -142,7 +142,7 @@ EXPORT void free_sized(void *pointer, size_t size)
 {
     if (pointer != NULL) {
         const size_t usable = tn_heap_usable(space_of(pointer), pointer);
-        if (size > usable)
+        if (!tn_size_plausible(usable, size))
             tn_crime_wrong_size(pointer, size, usable);
     }
     free(pointer);

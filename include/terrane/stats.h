@@ -25,7 +25,7 @@ struct terrane_stats {
     uint64_t small_bytes;    /* part of run_bytes that is blocks of size classes */
     uint64_t large_bytes;    /* part of run_bytes that is large objects */
 
-    uint64_t mappings;        /* kernel mappings that this space accounts for */
+    uint64_t mappings;        /* kernel mappings that moves, aliases, guards and advice cost now */
     uint64_t mappings_budget; /* most that it allows itself */
 
     uint64_t commits;         /* ranges made usable */
@@ -45,7 +45,8 @@ struct terrane_stats {
     uint64_t remote_frees;  /* objects freed by another thread than their heap's owner */
     uint64_t heaps;         /* heaps that exist, adopted ones included */
     uint64_t adoptions;     /* heaps taken over from ended threads */
-    uint64_t small_refills; /* batches taken from spans into a heap's caches */
+    uint64_t small_refills; /* batches taken from spans into heaps' caches; a heap adds its
+                               own by sixteens and when it is trimmed */
     uint64_t small_flushes; /* batches returned */
 };
 

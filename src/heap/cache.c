@@ -39,6 +39,19 @@ static void raise_ceiling(struct tn_cache *cache, unsigned class)
     cache->ceiling = cache->floor + tn_min(raised, limit);
 }
 
+/* Batches that a heap counts by itself before it tells the space. */
+#define COUNT_STEP 16
+
+static void count_batches(struct terrane_heap *heap, uint32_t least)
+{
+    if (heap->refills + heap->flushes < least)
+        return;
+    tn_count(heap->space, TN_COUNT_SMALL_REFILLS, heap->refills);
+    tn_count(heap->space, TN_COUNT_SMALL_FLUSHES, heap->flushes);
+    heap->refills = 0;
+    heap->flushes = 0;
+}
+
 /* ---- giving back ---- */
 
 /* Collects pointers of other heaps, to hand them over in groups. */
@@ -82,6 +95,9 @@ static void give_all(struct terrane_heap *heap, void *const *pointers, size_t co
 /* Gives the oldest `count` slots of a cache back. */
 static void cache_shed(struct terrane_heap *heap, struct tn_cache *cache, size_t count)
 {
+    if (count == 0)
+        return;
+    heap->flushes++;
     give_all(heap, cache->floor, count);
     const size_t left = (size_t)(cache->top - cache->floor) - count;
     memmove(cache->floor, cache->floor + count, left * sizeof(void *));
@@ -94,6 +110,7 @@ void tn_cache_flush(struct terrane_heap *heap)
         struct tn_cache *cache = &heap->caches[class];
         cache_shed(heap, cache, (size_t)(cache->top - cache->floor));
     }
+    count_batches(heap, 1);
 }
 
 /* ---- allocation ---- */
@@ -115,6 +132,8 @@ static void *refill(struct terrane_heap *heap, unsigned class)
     const unsigned count = tn_span_take(heap, class, cache->floor, (unsigned)((room + 1) / 2));
     if (TN_UNLIKELY(count == 0))
         return NULL;
+    heap->refills++;
+    count_batches(heap, COUNT_STEP);
     raise_ceiling(cache, class);
     reverse(cache->floor, count);
     cache->top = cache->floor + count - 1;

@@ -40,11 +40,15 @@ static void draw_secret(void)
                                             memory_order_relaxed);
 }
 
+static size_t quarantine_bytes(void)
+{
+    return tn_round_up(sizeof(struct tn_quarantine), tn_os_page_bytes());
+}
+
 int tn_hardened_init(struct terrane_heap *heap)
 {
     void *memory;
-    const size_t bytes = tn_round_up(sizeof(struct tn_quarantine), tn_os_page_bytes());
-    const int error = tn_os_allocate(bytes, &memory);
+    const int error = tn_os_allocate(quarantine_bytes(), &memory);
     if (error != 0)
         return error;
     heap->quarantine = memory;
@@ -52,6 +56,12 @@ int tn_hardened_init(struct terrane_heap *heap)
     tn_os_random(&heap->random_state, sizeof(heap->random_state));
     heap->random_state |= 1;
     return 0;
+}
+
+void tn_hardened_deinit(struct terrane_heap *heap)
+{
+    if (heap->quarantine != NULL)
+        (void)tn_os_release(heap->quarantine, quarantine_bytes());
 }
 
 /* xorshift64 (Marsaglia 2003): quick, and unpredictable enough to spread slots. */

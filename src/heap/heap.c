@@ -40,23 +40,54 @@ static struct tn_heap_table *table_if_any(const struct terrane_space *space)
     return atomic_load_explicit(&space->heaps, memory_order_acquire);
 }
 
+static struct terrane_heap *heap_at(const struct tn_heap_table *table, uint32_t id)
+{
+    return atomic_load_explicit(&table->at[id],
+                                memory_order_relaxed); /* under the lock, or alone */
+}
+
+static size_t table_bytes(void)
+{
+    return tn_round_up(sizeof(struct tn_heap_table), tn_os_page_bytes());
+}
+
+/* Room of a heap's struct and its caches. */
+static size_t struct_bytes(void)
+{
+    size_t slots = 0;
+    for (unsigned class = 0; class < TN_CLASSES; class ++)
+        slots += tn_classes[class].cached;
+    const size_t bytes = sizeof(struct terrane_heap) + slots * sizeof(void *);
+    return tn_round_up(bytes, tn_os_page_bytes());
+}
+
+/* The space ends: gives the memory of its heaps back. */
+static void table_release(struct terrane_space *space)
+{
+    struct tn_heap_table *table = table_if_any(space);
+    for (uint32_t id = 0; id < table->count; id++) {
+        tn_hardened_deinit(heap_at(table, id));
+        (void)tn_os_release(heap_at(table, id), struct_bytes());
+    }
+    (void)tn_os_release(table, table_bytes());
+}
+
 static struct tn_heap_table *table_of(struct terrane_space *space)
 {
     struct tn_heap_table *table = table_if_any(space);
     if (TN_LIKELY(table != NULL))
         return table;
     void *memory, *none = NULL;
-    const size_t bytes = tn_round_up(sizeof(*table), tn_os_page_bytes());
-    if (tn_os_allocate(bytes, &memory) != 0)
+    if (tn_os_allocate(table_bytes(), &memory) != 0)
         return NULL;
     table = memory;
     table->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_HEAPS);
-    space->heaps_bytes = bytes;
+    space->heaps_release = table_release;
     /* release; pairs with the acquire in table_if_any */
     if (atomic_compare_exchange_strong_explicit(&space->heaps, &none, memory, memory_order_release,
                                                 memory_order_acquire))
         return table;
-    (void)tn_os_release(memory, bytes); /* another thread was faster */
+    (void)tn_os_release(memory, table_bytes()); /* another thread was faster */
     return none;
 }
 
@@ -66,21 +97,7 @@ struct terrane_heap *tn_heap_by_id(const struct terrane_space *space, uint32_t i
     return atomic_load_explicit(&table_if_any(space)->at[id], memory_order_acquire);
 }
 
-static struct terrane_heap *heap_at(const struct tn_heap_table *table, uint32_t id)
-{
-    return atomic_load_explicit(&table->at[id], memory_order_relaxed); /* under the lock */
-}
-
 /* ---- structs ---- */
-
-static size_t struct_bytes(void)
-{
-    size_t slots = 0;
-    for (unsigned class = 0; class < TN_CLASSES; class ++)
-        slots += tn_classes[class].cached;
-    const size_t bytes = sizeof(struct terrane_heap) + slots * sizeof(void *);
-    return tn_round_up(bytes, tn_os_page_bytes());
-}
 
 /* A struct with an id: a used one, or a new one. NULL: no memory; errno says which limit. */
 static struct terrane_heap *struct_create(struct tn_heap_table *table)

@@ -74,6 +74,7 @@ struct terrane_heap {
     uint32_t empty_count; /* of them, blocks without a span */
     uint32_t guard_rate;  /* one of so many refills yields a guarded object; 0: none */
     uint32_t guard_left;
+    uint32_t refills, flushes; /* of caches, not yet in the space's counters */
     uint64_t random_state;
     struct tn_quarantine *quarantine;
     struct terrane_heap *next_abandoned; /* under the heaps lock */
@@ -205,6 +206,12 @@ void *tn_heap_resize(struct terrane_heap *heap, void *pointer, size_t size);
 
 /* Usable bytes; `pointer` must be an object in the space, else it is a crime. */
 size_t tn_heap_usable(const struct terrane_space *space, const void *pointer);
+
+/* A shrinking large object gives its tail back if that saves this much, else keeps it. */
+#define TN_SHRINK_MIN_BYTES (16 * TN_KIB)
+
+/* Whether an object with `usable` bytes can have been asked for, or resized to, `size`. */
+bool tn_size_plausible(size_t usable, size_t size);
 
 /* Aborts with the message for a free with a wrong size or alignment. */
 _Noreturn void tn_crime_wrong_size(const void *pointer, size_t size, size_t usable);

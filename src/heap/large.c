@@ -18,9 +18,6 @@
  */
 #define HUGE_TAIL_FROM (40 * TN_MIB)
 
-/* A shrinking object gives its tail back if that saves this much, else keeps it. */
-#define SHRINK_MIN_BYTES (16 * TN_KIB)
-
 /* ---- descriptors and the heap's list ---- */
 
 struct tn_block *tn_large_at(const struct terrane_space *space, const void *pointer)
@@ -100,10 +97,13 @@ static int object_create(struct terrane_heap *heap, const struct tn_wish *wish, 
     return 0;
 }
 
-/* Pages of an object; false on overflow. */
+/* Pages of an object; false if no run can hold it. */
 static bool page_bytes_of(size_t size, size_t *bytes)
 {
-    return size <= PTRDIFF_MAX && tn_size_round_up(tn_max(size, 1), tn_os_page_bytes(), bytes);
+    if (size > tn_bytes_of_order(TN_ORDER_MAX))
+        return false;
+    *bytes = tn_round_up(tn_max(size, 1), tn_os_page_bytes());
+    return true;
 }
 
 /* As tn_large_alloc, of a multiple of pages. */
@@ -279,8 +279,9 @@ static void *relocate(struct terrane_heap *heap, struct terrane_space *space, vo
 {
     struct journey journey = {
         .heap = heap, .space = space, .from = pointer, .kept = kept, .bytes = bytes};
-    const bool may_move =
-        heap->kind != TERRANE_KIND_PINNED && tn_large_plain(tn_large_at(space, pointer));
+    const struct tn_block *descriptor = tn_large_at(space, pointer);
+    const bool may_move = heap->kind != TERRANE_KIND_PINNED &&
+                          descriptor->kind != TERRANE_KIND_PINNED && tn_large_plain(descriptor);
     if (!(bytes > kept && go_warm(&journey, may_move)) &&
         !(may_move && kept >= tn_move_threshold(false) && go_moving(&journey)) &&
         !go_copying(&journey))
@@ -298,7 +299,7 @@ void *tn_large_resize(struct terrane_heap *heap, void *pointer, size_t size)
         return NULL;
     const size_t old = tn_large_usable(descriptor);
     const bool shrinks = bytes <= old;
-    if (shrinks && (bytes + SHRINK_MIN_BYTES > old || !tn_large_plain(descriptor)))
+    if (shrinks && (bytes + TN_SHRINK_MIN_BYTES > old || !tn_large_plain(descriptor)))
         return pointer;
     if (tn_large_plain(descriptor) && resize_here(space, tn_block_of(space, pointer), bytes) == 0)
         return pointer;

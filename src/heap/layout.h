@@ -184,6 +184,7 @@ static inline bool tn_large_plain(const struct tn_block *descriptor)
 
 /* hardened.c */
 int tn_hardened_init(struct terrane_heap *heap);
+void tn_hardened_deinit(struct terrane_heap *heap);
 void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align);
 void tn_hardened_free(struct terrane_heap *heap, void *pointer);
 /* Frees what is in quarantine. */

@@ -49,6 +49,14 @@ size_t tn_heap_usable(const struct terrane_space *space, const void *pointer)
     return tn_classes[class].size - canary_bytes(heap_of_block(space, at.descriptor));
 }
 
+bool tn_size_plausible(size_t usable, size_t size)
+{
+    if (size > usable)
+        return false;
+    return usable > TN_SMALL_MAX ? size + TN_SHRINK_MIN_BYTES + tn_os_page_bytes() > usable
+                                 : tn_slot_keeps(usable, size);
+}
+
 static struct terrane_space *space_or_crime(const void *pointer)
 {
     struct terrane_space *space = tn_space_of(pointer);

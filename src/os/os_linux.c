@@ -50,10 +50,35 @@
 
 #define NAME_MAX_BYTES 4096
 
+/* ---- calls without cancellation points ---- */
+
+/* The C library's open, read, write, close and fallocate are cancellation points; malloc must hold
+ * none, so the kernel is called directly. */
+
+static int sys_open(const char *path, int flags, unsigned mode)
+{
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+static ssize_t sys_read(int fd, void *buffer, size_t size)
+{
+    return syscall(SYS_read, fd, buffer, size);
+}
+
+static ssize_t sys_write(int fd, const void *buffer, size_t size)
+{
+    return syscall(SYS_write, fd, buffer, size);
+}
+
+static void sys_close(int fd)
+{
+    (void)syscall(SYS_close, fd);
+}
+
 void tn_message_write(const char *text, size_t length)
 {
     while (length > 0) {
-        const ssize_t n = write(STDERR_FILENO, text, length);
+        const ssize_t n = sys_write(STDERR_FILENO, text, length);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -181,11 +206,11 @@ size_t tn_os_address_bytes_left(void)
         return SIZE_MAX;
     /* The first field of statm is what the limit is compared with, in pages. */
     char text[64] = "";
-    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    const int fd = sys_open("/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
     if (fd >= 0) {
-        const ssize_t n = read(fd, text, sizeof(text) - 1);
+        const ssize_t n = sys_read(fd, text, sizeof(text) - 1);
         text[n > 0 ? n : 0] = '\0';
-        close(fd);
+        sys_close(fd);
     }
     const size_t used = strtoul(text, NULL, 10) * tn_os_page_bytes();
     return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
@@ -193,16 +218,16 @@ size_t tn_os_address_bytes_left(void)
 
 size_t tn_os_mappings_count(void)
 {
-    const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    const int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return 0;
     char chunk[NAME_MAX_BYTES];
     size_t lines = 0;
-    for (ssize_t n; (n = read(fd, chunk, sizeof(chunk))) > 0;) {
+    for (ssize_t n; (n = sys_read(fd, chunk, sizeof(chunk))) > 0;) {
         for (ssize_t i = 0; i < n; i++)
             lines += chunk[i] == '\n';
     }
-    close(fd);
+    sys_close(fd);
     return lines;
 }
 
@@ -285,7 +310,7 @@ int tn_os_file_memfd(const char *name, size_t huge_page_bytes, int *fd)
 /* O_TMPFILE where the file system has it, else a file with a random name, unlinked at once. */
 static int open_unlinked(const char *dir)
 {
-    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+    int fd = sys_open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
     if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
         return fd;
     char path[NAME_MAX_BYTES];
@@ -312,7 +337,7 @@ int tn_os_file_scratch(const char *dir, int *fd)
 int tn_os_file_open(const char *path, bool create, int *fd)
 {
     const int flags = create ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY;
-    const int result = open(path, flags | O_CLOEXEC, 0600);
+    const int result = sys_open(path, flags | O_CLOEXEC, 0600);
     if (result < 0)
         return expected("file_open", opening);
     *fd = result;
@@ -330,7 +355,7 @@ static int change_space(const char *call, int fd, int mode, uint64_t offset, uin
 {
     int result;
     do {
-        result = fallocate(fd, mode, (off_t)offset, (off_t)size);
+        result = (int)syscall(SYS_fallocate, fd, mode, (off_t)offset, (off_t)size);
     } while (result != 0 && errno == EINTR);
     if (result == 0)
         return 0;
@@ -352,7 +377,7 @@ int tn_os_file_read(int fd, void *buffer, size_t size, size_t *got)
 {
     ssize_t n;
     do {
-        n = read(fd, buffer, size);
+        n = sys_read(fd, buffer, size);
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return expected("file_read", (const int[]){EIO, EISDIR, 0});
@@ -364,7 +389,7 @@ int tn_os_file_write(int fd, const void *buffer, size_t size)
 {
     const char *at = buffer;
     while (size > 0) {
-        const ssize_t n = write(fd, at, size);
+        const ssize_t n = sys_write(fd, at, size);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -377,7 +402,7 @@ int tn_os_file_write(int fd, const void *buffer, size_t size)
 
 void tn_os_file_close(int fd)
 {
-    (void)close(fd);
+    sys_close(fd);
 }
 
 int tn_os_file_map_shared(int fd, size_t size, void **out)

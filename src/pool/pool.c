@@ -57,12 +57,11 @@ static bool take_dirty(struct terrane_space *space, const struct tn_wish *wish, 
 
 static bool take_clean(struct terrane_space *space, unsigned order, struct tn_found *found)
 {
-    if (!tn_buddy_take(&space->buddy, order, TN_RUN_CLEAN, found))
+    if (order > TN_ORDER_MAX)
         return false;
-    if (tn_space_extend_tables(space) == 0)
-        return true;
-    tn_buddy_give(&space->buddy, found->block, order, found->state);
-    return false;
+    const uint64_t frontier = tn_buddy_frontier_after(&space->buddy, order, TN_RUN_CLEAN);
+    return tn_space_reach(space, frontier) == 0 &&
+           tn_buddy_take(&space->buddy, order, TN_RUN_CLEAN, found);
 }
 
 static bool take(struct terrane_space *space, const struct tn_wish *wish, unsigned order,
@@ -133,7 +132,9 @@ static bool take_with_slack(struct terrane_space *space, const struct tn_wish *w
             return true;
         }
     }
-    if (purge(space, 0) == 0 || !take(space, wish, order, &found))
+    tn_space_retry(space);
+    (void)purge(space, 0);
+    if (!take(space, wish, order, &found))
         return false;
     *out = (struct tn_run){found.block, order, found.state == TN_RUN_CLEAN};
     return true;
@@ -285,11 +286,14 @@ static bool gain_blocks(struct terrane_space *space, uint32_t block, unsigned *o
         return false;
     if (wanted <= *order)
         return true;
+    const uint64_t end = (uint64_t)block + ((uint64_t)1 << wanted);
+    if (end > buddy->block_count || tn_space_reach(space, end) != 0)
+        return false;
     if (!tn_buddy_extend(buddy, block, *order, wanted, &more_dirty))
         return false; /* what was uncut stays so: addresses, no pages beyond those it had */
     *dirty |= more_dirty;
     *order = wanted;
-    return tn_space_extend_tables(space) == 0;
+    return true;
 }
 
 /* Makes room for `new_bytes` at the same address. Warm pages that are gained beyond them are given
@@ -336,6 +340,7 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
 
 size_t tn_pool_trim(struct terrane_space *space)
 {
+    tn_space_retry(space);
     return purge(space, 0);
 }
 

@@ -125,32 +125,38 @@ static void retire_plain(struct terrane_space *space, uint32_t block, unsigned o
     tn_space_put(space, block, order, error == 0 ? TN_RUN_CLEAN : TN_RUN_DIRTY);
 }
 
-static void shared_retire(struct terrane_space *space, uint32_t block, unsigned order)
+/* Gives the window its own extents back; false if the kernel refused and the run waits for a better
+ * time. */
+static bool own_again(struct terrane_space *space, uint32_t block, unsigned order)
 {
     struct tn_node *node = &space->buddy.nodes[block];
+    if ((node->flags & TN_RUN_REMAPPED) != 0 &&
+        tn_os_map_file(tn_block_addr(space, block), tn_bytes_of_order(order), space->fd,
+                       file_offset(block)) != 0) {
+        node->next = space->stuck;
+        space->stuck = block + 1;
+        return false;
+    }
+    tn_mappings_give(space, node->extra);
+    return true;
+}
+
+static void shared_retire(struct terrane_space *space, uint32_t block, unsigned order)
+{
     struct tn_extent *extents = extents_of(space);
     const uint32_t count = (uint32_t)1 << order;
     tn_lock_acquire(&space->lock);
-    if (node->flags == 0) {
+    if (space->buddy.nodes[block].flags == 0) {
         retire_plain(space, block, order);
-        tn_lock_release(&space->lock);
-        return;
-    }
-    const bool own = (node->flags & TN_RUN_REMAPPED) == 0 ||
-                     tn_os_map_file(tn_block_addr(space, block), tn_bytes_of_order(order),
-                                    space->fd, file_offset(block)) == 0;
-    if (own)
-        tn_mappings_give(space, node->extra);
-    tn_buddy_split_used(&space->buddy, block, order);
-    for (uint32_t at = block; at < block + count; at++) {
-        if (own)
+    } else if (own_again(space, block, order)) {
+        tn_buddy_split_used(&space->buddy, block, order);
+        for (uint32_t at = block; at < block + count; at++) {
             unshow(space, at);
-        /* Without its own mapping back, the block cannot be used again: it stays parked for good.
-         */
-        if (!own || extents[at].foreign != 0)
-            extents[at].foreign |= PARKED;
-        else
-            free_block(space, at);
+            if (extents[at].foreign != 0)
+                extents[at].foreign |= PARKED;
+            else
+                free_block(space, at);
+        }
     }
     tn_lock_release(&space->lock);
 }

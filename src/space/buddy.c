@@ -112,6 +112,15 @@ static void give_range(struct tn_buddy *buddy, uint32_t from, uint32_t to, enum 
     }
 }
 
+uint64_t tn_buddy_frontier_after(const struct tn_buddy *buddy, unsigned order,
+                                 enum tn_run_state state)
+{
+    if ((buddy->nonempty[state] & ~tn_mask32(order)) != 0)
+        return buddy->frontier;
+    const uint64_t size = blocks_of(order);
+    return tn_min(tn_round_up(buddy->frontier, size) + size, buddy->block_count);
+}
+
 static bool take_frontier(struct tn_buddy *buddy, unsigned order, struct tn_found *out)
 {
     const uint64_t size = blocks_of(order);

@@ -69,6 +69,10 @@ void tn_buddy_init(struct tn_buddy *buddy, struct tn_node *nodes, uint32_t block
 bool tn_buddy_take(struct tn_buddy *buddy, unsigned order, enum tn_run_state first,
                    struct tn_found *out);
 
+/* The frontier after taking a run of `order`, first in `state`: nodes below it will be touched. */
+uint64_t tn_buddy_frontier_after(const struct tn_buddy *buddy, unsigned order,
+                                 enum tn_run_state state);
+
 /* Takes the newest free run of the smallest order >= `order` in one state, split as needed. */
 bool tn_buddy_take_listed(struct tn_buddy *buddy, unsigned order, enum tn_run_state state,
                           uint32_t *block);

@@ -30,6 +30,19 @@ void tn_space_retire(struct terrane_space *space, uint32_t block, unsigned order
     space->verbs->retire(space, block, order);
 }
 
+void tn_space_retry(struct terrane_space *space)
+{
+    tn_lock_acquire(&space->lock);
+    uint32_t at = space->stuck;
+    space->stuck = 0;
+    tn_lock_release(&space->lock);
+    while (at != 0) {
+        const uint32_t block = at - 1;
+        at = space->buddy.nodes[block].next; /* read before the run may be stuck again */
+        space->verbs->retire(space, block, (unsigned)tn_buddy_order(&space->buddy, block));
+    }
+}
+
 int tn_space_move(struct terrane_space *from_space, char *from, struct terrane_space *to_space,
                   char *to, size_t bytes)
 {

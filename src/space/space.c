@@ -17,9 +17,6 @@
 /* Rows of tables made accessible at a time under strict overcommit: 64 MiB of blocks. */
 #define TABLE_STEP_BLOCKS 1024u
 
-/* Mappings of a space in its first state: tables, blocks, and what lies between. */
-#define OWN_MAPPINGS 3
-
 static const size_t row_bytes[TN_TABLES] = {TN_ROW_NODES,  TN_ROW_MINI, TN_ROW_BLOCKS,
                                             TN_ROW_REMOTE, TN_ROW_HELD, TN_ROW_EXTENTS};
 
@@ -168,7 +165,6 @@ static int init_space(struct terrane_space *space, const struct terrane_space_op
     }
     tn_buddy_init(&space->buddy, (struct tn_node *)(void *)space->tables[TN_TABLE_NODES],
                   space->block_count);
-    tn_count(space, TN_COUNT_MAPPINGS, OWN_MAPPINGS);
     tn_count(space, TN_COUNT_MAPPINGS_BUDGET, options->mappings_budget);
     return 0;
 }
@@ -219,9 +215,8 @@ int terrane_space_destroy(struct terrane_space *space)
     tn_registry_remove(space);
     if (space->fd >= 0)
         tn_os_file_close(space->fd);
-    void *heaps = atomic_load_explicit(&space->heaps, memory_order_relaxed); /* we are alone */
-    if (heaps != NULL)
-        (void)tn_os_release(heaps, space->heaps_bytes);
+    if (atomic_load_explicit(&space->heaps, memory_order_relaxed) != NULL) /* we are alone */
+        space->heaps_release(space);
     (void)tn_os_release(space->reservation, space->reservation_bytes);
     (void)tn_os_release(space, tn_round_up(sizeof(*space), tn_os_page_bytes()));
     return 0;
@@ -256,22 +251,21 @@ struct terrane_space *terrane_space_default(void)
 
 /* ---- tables under strict overcommit ---- */
 
-int tn_space_extend_tables(struct terrane_space *space)
+int tn_space_reach(struct terrane_space *space, uint64_t upto)
 {
-    const uint32_t frontier = space->buddy.frontier;
-    if (TN_LIKELY(frontier <= space->tables_blocks))
+    if (TN_LIKELY(upto <= space->tables_blocks))
         return 0;
     const size_t page = tn_os_page_bytes();
-    const size_t upto = tn_min(tn_round_up(frontier, TABLE_STEP_BLOCKS), space->block_count);
+    const size_t blocks = tn_min(tn_round_up(upto, TABLE_STEP_BLOCKS), space->block_count);
     for (unsigned table = 0; table < TN_TABLES; table++) {
         if (table == TN_TABLE_EXTENTS && space->fd < 0)
             continue;
-        const size_t bytes = tn_round_up(upto * row_bytes[table], page);
+        const size_t bytes = tn_round_up(blocks * row_bytes[table], page);
         const int error = tn_os_commit(space->tables[table], bytes);
         if (error != 0)
             return error;
     }
-    space->tables_blocks = (uint32_t)upto;
+    space->tables_blocks = (uint32_t)blocks;
     return 0;
 }
 
@@ -354,8 +348,7 @@ _Static_assert(sizeof(struct terrane_stats) == (3 + TN_COUNTERS) * sizeof(uint64
 void tn_space_audit(const struct terrane_space *space)
 {
     tn_buddy_audit(&space->buddy);
-    tn_check(tn_counted(space, TN_COUNT_DIRTY_BYTES) == space->buddy.free_blocks[TN_RUN_DIRTY]
-                                                            << TN_BLOCK_SHIFT);
+    tn_check(tn_counted(space, TN_COUNT_DIRTY_BYTES) == tn_space_dirty_bytes(space));
     tn_check(tn_counted(space, TN_COUNT_RUN_BYTES) <= tn_counted(space, TN_COUNT_RUN_BYTES_PEAK));
     tn_check(space->buddy.frontier <= space->block_count);
 }

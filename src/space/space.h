@@ -114,6 +114,7 @@ struct terrane_space {
     struct tn_buddy buddy;
     uint64_t *huge_units;   /* bit u: huge pages are wanted in the u-th 2 MiB of the window */
     uint32_t tables_blocks; /* rows below are accessible */
+    uint32_t stuck;         /* list of used runs whose own mapping the kernel refused, plus one */
     /* Pool: warm runs by order and used part, and when dirty pages were last given back by age.
      */
     struct tn_warm_list warm[TN_ORDERS][TN_PARTS];
@@ -126,7 +127,7 @@ struct terrane_space {
     _Atomic uint64_t counters[TN_COUNTERS]; /* relaxed; written under the lock or by atomic adds */
 
     void *_Atomic heaps; /* heap floor: its table of heaps in this space */
-    size_t heaps_bytes;  /* size of that table; constant once it exists */
+    void (*heaps_release)(struct terrane_space *space); /* ends it; constant once it exists */
 };
 
 /* What differs between backings. Arguments were checked by space.c; errors as at the tn_space_
@@ -205,9 +206,11 @@ static inline size_t tn_bytes_of_order(unsigned order)
 /* Makes [addr, addr + bytes) of a used run usable. -ENOMEM, -ENOSPC, -EIO; nothing changed then. */
 int tn_space_commit(struct terrane_space *space, char *addr, size_t bytes);
 
-/* Makes sure that the tables have rows for all blocks below the buddy's frontier. Locked. -ENOMEM.
- */
-int tn_space_extend_tables(struct terrane_space *space);
+/* Makes sure that the tables have rows for all blocks below `upto`. Locked. -ENOMEM. */
+int tn_space_reach(struct terrane_space *space, uint64_t upto);
+
+/* Retires anew what the kernel refused to map before. */
+void tn_space_retry(struct terrane_space *space);
 
 /* Forgets advice on the huge pages of a range: its mapping is fresh. Locked. */
 void tn_space_forget_huge(struct terrane_space *space, char *addr, size_t bytes);
