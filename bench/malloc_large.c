@@ -1,5 +1,6 @@
-/* Large blocks that come and go: random replacement among few blocks of random size, every page
- * written. What decides is whether a freed block's pages stay for the next one. */
+/* Large blocks that come and go: random replacement among few blocks of random size, each of them
+ * written in full, as a buffer or an image is. What decides is whether a freed block's pages stay
+ * for the next one. */
 #include "random.h"
 #include "slots.h"
 
@@ -13,6 +14,14 @@ struct large {
 
 static struct large large;
 
+static void slot_write(struct slot *slot, size_t size, uint64_t tag)
+{
+    void *block = get_memory(size);
+    memset(block, (int)(tag & 0xff), size);
+    stamp_write(block, size, tag);
+    *slot = (struct slot){block, size, tag};
+}
+
 static uint64_t churn(const struct worker *worker, unsigned index)
 {
     struct random random = random_make(worker->seed, index);
@@ -21,7 +30,7 @@ static uint64_t churn(const struct worker *worker, unsigned index)
     for (uint64_t i = 0; i < large.steps; i++) {
         struct slot *slot = &slots[random_below(&random, large.live)];
         slot_empty(slot);
-        slot_fill(slot, random_between(&random, large.min_bytes, large.max_bytes), i);
+        slot_write(slot, random_between(&random, large.min_bytes, large.max_bytes), i);
         sum += slot->size;
     }
     slots_destroy(slots, large.live);
