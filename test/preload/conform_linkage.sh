@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The programs of test/conform once more, in the other two ways to get a malloc: preloaded into a
+# program that knows nothing of it, and linked statically, the C library too.
+. "$(dirname "$0")/run.bash"
+
+build=${terrane%/*}
+objects=$OLDPWD/build/${TEST_VARIANT:-release}/obj/test/conform
+failures=0
+passed=0
+
+[ -d "$objects" ] || skip "no $objects: run make tests first"
+
+# Dynamic loading has no meaning in a static program.
+static_exceptions="whole_family_is_replaced backtrace_from_crime library_calls_that_allocate"
+
+judge() {
+    local how=$1 name=$2 status=$3
+    case $status in
+    0) passed=$((passed + 1)) ;;
+    77) echo "$name, $how: skipped: $(tail -n 1 out)" ;;
+    *)
+        echo "$name, $how: status $status"
+        tail -n 5 out
+        failures=$((failures + 1))
+        ;;
+    esac
+}
+
+for object in "$objects"/*.o; do
+    name=$(basename "$object" .o)
+    ${CC:-gcc} -o "$name" "$object" || fail "cannot link $name"
+    LD_PRELOAD=$build/libterrane-malloc.so timeout 120 "./$name" >out 2>&1 </dev/null
+    judge preloaded "$name" $?
+    case " $static_exceptions " in *" $name "*) continue ;; esac
+    # The weak references of the tests do not pull a member out of an archive: -u does.
+    if ! ${CC:-gcc} -static -o "$name" "$object" -Wl,-u,free_sized,-u,free_aligned_sized \
+        "$build/libterrane-malloc.a" 2>link.err; then
+        cat link.err
+        fail "cannot link $name statically"
+    fi
+    timeout 120 "./$name" >out 2>&1 </dev/null
+    judge static "$name" $?
+    rm "$name"
+done
+echo "$passed passed"
+[ "$failures" = 0 ] || fail "$failures programs"
