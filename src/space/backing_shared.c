@@ -277,8 +277,6 @@ static void swap_shown(struct terrane_space *space, char *a, char *b, size_t byt
             extents[at[side]].shows = now == at[side] ? 0 : now + 1;
         }
     }
-    tn_run_note(space, first_a, TN_RUN_REMAPPED | TN_RUN_SHOWN, ALIAS_MAPPINGS);
-    tn_run_note(space, first_b, TN_RUN_REMAPPED | TN_RUN_SHOWN, ALIAS_MAPPINGS);
 }
 
 static int shared_exchange(struct terrane_space *space, char *a, char *b, size_t bytes)
@@ -296,6 +294,10 @@ static int shared_exchange(struct terrane_space *space, char *a, char *b, size_t
         swap_shown(space, a, b, bytes);
         if (map_shown(space, a, a, bytes) != 0 || map_shown(space, b, b, bytes) != 0)
             tn_die("exchange: the kernel took back mappings that it had granted");
+    } else {
+        const uint8_t flags = TN_RUN_REMAPPED | TN_RUN_SHOWN;
+        tn_run_note(space, tn_block_of(space, a), flags, ALIAS_MAPPINGS);
+        tn_run_note(space, tn_block_of(space, b), flags, ALIAS_MAPPINGS);
     }
     tn_lock_release(&space->lock);
     if (error != 0)
