@@ -209,7 +209,8 @@ void bench_process_run(const struct bench_launch *launch, struct bench_outcome *
 void bench_outcome_free(struct bench_outcome *outcome);
 
 /* Touches and frees memory, so that the next process does not pay for pages that the host of a
- * virtual machine has taken back in the meantime. */
+ * virtual machine has taken back in the meantime. In huge and in ordinary pages: the kernel takes
+ * them from different places, and a contender that uses huge ones would meet the cold ones. */
 void bench_process_warm_memory(size_t bytes);
 
 /* ---- bench_syscalls.c ---- */

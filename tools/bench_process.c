@@ -207,13 +207,25 @@ void bench_outcome_free(struct bench_outcome *outcome)
     text_free(&outcome->error);
 }
 
+/* Touches `bytes` in huge pages or in ordinary ones, and gives them back. */
+static void touch_once(size_t bytes, int advice)
+{
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return;
+    (void)madvise(memory, bytes, advice);
+    for (size_t at = 0; at < bytes; at += 4096)
+        *(volatile char *)(memory + at) = 1;
+    munmap(memory, bytes);
+}
+
 void bench_process_warm_memory(size_t bytes)
 {
     const pid_t pid = fork();
     if (pid == 0) {
         make_last_to_stay();
-        (void)mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
-                   -1, 0);
+        touch_once(bytes, MADV_HUGEPAGE);
+        touch_once(bytes, MADV_NOHUGEPAGE);
         _exit(0);
     }
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
