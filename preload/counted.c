@@ -68,7 +68,7 @@ void tn_counted_free(struct terrane_heap *heap, void *pointer)
     if (tn_profile_active())
         tn_profile_free(pointer);
     const struct timing timing = timing_start(bytes);
-    tn_heap_free_slow(heap, pointer);
+    tn_heap_free(heap, pointer);
     timing_end(&timing);
     tn_report_free(bytes);
 }

@@ -23,6 +23,9 @@
 
 __thread struct terrane_heap *tn_thread_heap = &tn_heap_none;
 
+/* In a watched process, where tn_thread_heap stays as it is so that every call is seen. */
+static __thread struct terrane_heap *counted_heap;
+
 bool tn_preload_counted;
 
 /* Rounds of destructors that this thread has been through. */
@@ -43,6 +46,7 @@ static void thread_ends(void *heap)
     if (endings < UCHAR_MAX)
         endings++;
     tn_thread_heap = &tn_heap_none;
+    counted_heap = NULL;
     tn_report_thread_end();
     tn_heap_leave(heap);
 }
@@ -67,10 +71,7 @@ static struct terrane_heap *obtain(void)
     struct terrane_space *space = terrane_space_default();
     if (space == NULL)
         return NULL;
-    const enum tn_heap_mode mode = tn_preload_options.hardened ? TN_MODE_HARDENED
-                                   : tn_preload_counted        ? TN_MODE_DIRECT
-                                                               : TN_MODE_CACHED;
-    struct terrane_heap *heap = tn_heap_obtain(space, mode);
+    struct terrane_heap *heap = tn_heap_obtain(space, tn_preload_options.hardened);
     if (heap != NULL) {
         heap->guard_rate = tn_preload_options.guard_rate;
         heap->fresh_ratio = tn_preload_options.fresh_ratio;
@@ -93,6 +94,8 @@ struct terrane_heap *tn_thread_heap_get(bool *shared)
     *shared = false;
     if (TN_LIKELY(tn_thread_heap != &tn_heap_none))
         return tn_thread_heap;
+    if (counted_heap != NULL)
+        return counted_heap;
     const int saved_errno = errno;
     struct terrane_heap *heap;
     if (endings >= ENDINGS_MAX) {
@@ -101,7 +104,10 @@ struct terrane_heap *tn_thread_heap_get(bool *shared)
     } else {
         heap = obtain();
         if (heap != NULL) {
-            tn_thread_heap = heap;
+            if (tn_preload_counted)
+                counted_heap = heap;
+            else
+                tn_thread_heap = heap;
             /* May allocate, which finds the heap in place. Without a key, or without room for its
              * value, the heap stays with a thread that is gone: a leak, and nothing worse. */
             if (key_made)
@@ -150,10 +156,11 @@ static void fork_child(void)
  * at the first allocation; threads cannot exist before this has run. */
 __attribute__((constructor(101))) static void preload_starts(int argc, char *argv[])
 {
-    bool shared;
     (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
     tn_observe_start(argc, argv);
     tn_preload_counted = tn_report_active() || tn_profile_active();
-    if (tn_preload_counted && tn_thread_heap_get(&shared) != NULL && !tn_preload_options.hardened)
-        tn_heap_set_mode(tn_thread_heap, TN_MODE_DIRECT);
+    if (tn_preload_counted && tn_thread_heap != &tn_heap_none) {
+        counted_heap = tn_thread_heap;
+        tn_thread_heap = &tn_heap_none;
+    }
 }

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* What TERRANE_OPTIONS says; see docs/compatibility.md. Constant after the first allocation. */
+/* What TERRANE_OPTIONS says; see docs/tuning.md. Constant after the first allocation. */
 struct tn_preload_options {
     bool hardened;           /* hardened=1 */
     bool realloc_zero_frees; /* realloc_zero_frees=1: realloc(p, 0) frees p and returns NULL */

@@ -2,7 +2,7 @@
  *
  * A cache that runs empty is filled to half of its ceiling from the spans; one that runs full gives
  * its older half back: own slots to their spans, other heaps' slots to those heaps' remote bits.
- * The ceiling starts low and doubles at each refill up to the class's limit, so that a class that
+ * The ceiling starts low and rises at each refill up to the class's limit, so that a class that
  * is rarely used holds little. */
 #include "heap/layout.h"
 #include "heap/sample.h"
@@ -19,14 +19,14 @@ void tn_cache_init(struct terrane_heap *heap)
 {
     void **room = heap->slots;
     for (unsigned class = 0; class < TN_CLASSES; class ++) {
-        const unsigned limit = heap->mode == TN_MODE_CACHED ? tn_classes[class].cached : 0;
+        const unsigned limit = heap->hardened ? 0 : tn_classes[class].cached;
         const unsigned first = limit < CEILING_FIRST ? limit : CEILING_FIRST;
         heap->caches[class] = (struct tn_cache){
             .top = room,
             .floor = room,
             .ceiling = room + first,
             .magic = tn_classes[class].magic,
-            .size = heap->mode == TN_MODE_CACHED ? tn_classes[class].size : 0,
+            .size = heap->hardened ? 0 : tn_classes[class].size,
         };
         room += tn_classes[class].cached;
     }
@@ -102,6 +102,7 @@ static void cache_shed(struct terrane_heap *heap, struct tn_cache *cache, size_t
     const size_t left = (size_t)(cache->top - cache->floor) - count;
     memmove(cache->floor, cache->floor + count, left * sizeof(void *));
     cache->top = cache->floor + left;
+    tn_audit(tn_heap_audit_step(heap));
 }
 
 void tn_cache_flush(struct terrane_heap *heap)
@@ -137,13 +138,8 @@ static void *refill(struct terrane_heap *heap, unsigned class)
     raise_ceiling(cache, class);
     reverse(cache->floor, count);
     cache->top = cache->floor + count - 1;
+    tn_audit(tn_heap_audit_step(heap));
     return *cache->top;
-}
-
-static void *alloc_direct(struct terrane_heap *heap, unsigned class)
-{
-    void *slot;
-    return tn_span_take(heap, class, &slot, 1) == 1 ? slot : NULL;
 }
 
 /* A slot of the class, from the cache or, when that is empty, from the spans. */
@@ -161,7 +157,7 @@ static void *alloc_small(struct terrane_heap *heap, size_t size)
         if (guarded != NULL)
             return guarded;
     }
-    return heap->mode == TN_MODE_CACHED ? refill(heap, class) : alloc_direct(heap, class);
+    return refill(heap, class);
 }
 
 void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size)
@@ -171,7 +167,7 @@ void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size)
         return NULL;
     }
     void *pointer;
-    if (heap->mode == TN_MODE_HARDENED)
+    if (heap->hardened)
         pointer = tn_hardened_alloc(heap, size, TN_OBJECT_ALIGN);
     else if (size <= TN_SMALL_MAX)
         pointer = alloc_small(heap, size);
@@ -184,20 +180,11 @@ void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size)
 
 /* ---- free ---- */
 
-void tn_free_direct(struct terrane_heap *heap, void *pointer)
-{
-    give_all(heap, &pointer, 1);
-}
-
 static void free_small(struct terrane_heap *heap, unsigned class, void *pointer)
 {
     struct tn_cache *cache = &heap->caches[class];
     if (TN_UNLIKELY(!tn_slot_at(heap->space, pointer).exact))
         tn_crime_invalid(heap->space, pointer);
-    if (heap->mode == TN_MODE_DIRECT) {
-        tn_free_direct(heap, pointer);
-        return;
-    }
     const size_t held = (size_t)(cache->top - cache->floor);
     cache_shed(heap, cache, (held + 1) / 2);
     *cache->top++ = pointer;
@@ -214,7 +201,7 @@ void tn_heap_free_slow(struct terrane_heap *heap, void *pointer)
         tn_crime_foreign(pointer);
     const unsigned class = TN_MINI_CLASS(heap->mini[offset >> TN_MINIPAGE_SHIFT]);
     const int saved_errno = errno;
-    if (heap->mode == TN_MODE_HARDENED)
+    if (heap->hardened)
         tn_hardened_free(heap, pointer);
     else if (class == TN_CLASS_NONE)
         tn_large_free(heap->space, pointer);

@@ -1,4 +1,4 @@
-/* The tables of size classes; see classes.h. test/unit/classes.c computes them anew.
+/* The tables of size classes; see classes.h. test/unit/size_classes.c computes them anew.
  *
  * A class's shortest span is the shortest run of minipages that wastes at most a fortieth and holds
  * four slots, or that its slots fill exactly. Powers of two from 4 KiB up start at multiples of

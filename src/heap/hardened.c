@@ -135,6 +135,7 @@ void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align)
     void *pointer = take_random(heap, class);
     if (pointer != NULL)
         canary_set(heap, pointer);
+    tn_audit(tn_heap_audit_step(heap));
     return pointer;
 }
 

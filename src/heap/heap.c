@@ -146,8 +146,7 @@ static void init_lists(struct terrane_heap *heap)
 }
 
 static struct terrane_heap *create(struct terrane_space *space,
-                                   const struct terrane_heap_options *options,
-                                   enum tn_heap_mode mode)
+                                   const struct terrane_heap_options *options, bool hardened)
 {
     struct tn_heap_table *table = table_of(space);
     struct terrane_heap *heap = table != NULL ? struct_create(table) : NULL;
@@ -157,7 +156,7 @@ static struct terrane_heap *create(struct terrane_space *space,
     heap->base = space->base;
     heap->window_bytes = (size_t)space->block_count << TN_BLOCK_SHIFT;
     heap->mini = tn_mini(space);
-    heap->mode = mode;
+    heap->hardened = hardened;
     heap->kind = options->kind;
     heap->fresh_ratio = options->fresh_ratio;
     heap->fresh_debt = 0;
@@ -165,7 +164,7 @@ static struct terrane_heap *create(struct terrane_space *space,
     heap->large_lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_HEAP);
     init_lists(heap);
     tn_cache_init(heap);
-    if (mode == TN_MODE_HARDENED && heap->quarantine == NULL && tn_hardened_init(heap) != 0) {
+    if (hardened && heap->quarantine == NULL && tn_hardened_init(heap) != 0) {
         struct_destroy(heap);
         errno = ENOMEM;
         return NULL;
@@ -189,7 +188,7 @@ int terrane_heap_create(struct terrane_space *space, const struct terrane_heap_o
         space = terrane_space_default();
     struct terrane_heap *heap = NULL;
     if (space != NULL)
-        heap = create(space, options, options->hardened ? TN_MODE_HARDENED : TN_MODE_CACHED);
+        heap = create(space, options, options->hardened);
     const int error = heap != NULL ? 0 : -errno;
     errno = saved_errno;
     if (heap != NULL)
@@ -241,13 +240,6 @@ void terrane_heap_trim(struct terrane_heap *heap)
     tn_span_trim(heap);
 }
 
-void tn_heap_set_mode(struct terrane_heap *heap, enum tn_heap_mode mode)
-{
-    tn_cache_flush(heap);
-    heap->mode = mode;
-    tn_cache_init(heap);
-}
-
 void terrane_heap_abandon(struct terrane_heap *heap)
 {
     terrane_heap_trim(heap);
@@ -295,7 +287,7 @@ static bool is_lost(const struct terrane_heap *heap)
     return atomic_load_explicit(&heap->owner, memory_order_relaxed) == LOST; /* for good */
 }
 
-struct terrane_heap *tn_heap_obtain(struct terrane_space *space, enum tn_heap_mode mode)
+struct terrane_heap *tn_heap_obtain(struct terrane_space *space, bool hardened)
 {
     struct terrane_heap *heap = pop_abandoned(space);
     while (heap != NULL && terrane_heap_adopt(heap) != 0) {
@@ -307,7 +299,7 @@ struct terrane_heap *tn_heap_obtain(struct terrane_space *space, enum tn_heap_mo
     if (heap != NULL)
         return heap;
     const struct terrane_heap_options options = {.kind = TERRANE_KIND_RAW};
-    return create(space, &options, mode);
+    return create(space, &options, hardened);
 }
 
 /* ---- fork ---- */

@@ -7,8 +7,8 @@
  *      floor                top              ceiling
  *        | p0 | p1 | ... | pn |    |    |    |            allocation pops, free pushes
  *
- * A heap that must see every call (hardened, instrumented, not yet initialised) has caches with
- * floor == top == ceiling, so that both ways end in the slow functions without a test of their own.
+ * A heap that must see every call (hardened, not yet initialised) has caches with floor == top ==
+ * ceiling, so that both ways end in the slow functions without a test of their own.
  * For class 0 (large objects, foreign pointers) the cache is always like that. */
 #ifndef TN_HEAP_H
 #define TN_HEAP_H
@@ -42,13 +42,6 @@ struct tn_cache {
 
 _Static_assert(sizeof(struct tn_cache) == 32, "a minipage's code holds the offset of a cache");
 
-/* How a heap serves calls. */
-enum tn_heap_mode {
-    TN_MODE_CACHED,   /* through the caches */
-    TN_MODE_DIRECT,   /* every call reaches the slow path and the spans: instrumented programs */
-    TN_MODE_HARDENED, /* direct, with the checks of hardened.c */
-};
-
 /* A quarantined object waits here for its turn; hardened heaps only. */
 struct tn_quarantine;
 
@@ -62,7 +55,7 @@ struct terrane_heap {
     /* Owner only. */
     struct terrane_space *space;
     uint32_t id;
-    enum tn_heap_mode mode;
+    bool hardened; /* every call goes to hardened.c, past the caches */
     enum terrane_kind kind;
     unsigned fresh_ratio;
     unsigned fresh_debt;              /* refills since the last fresh span, times fresh_ratio */
@@ -77,6 +70,7 @@ struct terrane_heap {
     uint32_t refills, flushes; /* of caches, not yet in the space's counters */
     uint64_t random_state;
     struct tn_quarantine *quarantine;
+    uint32_t audit_steps;                /* since the last audit; audit builds */
     struct terrane_heap *next_abandoned; /* under the heaps lock */
 
     /* Any thread. */
@@ -191,10 +185,7 @@ static inline uintptr_t tn_thread_mark(void)
 extern struct terrane_heap tn_heap_none;
 
 /* An abandoned heap of the space, now owned by the caller, or a new one. NULL: no memory. */
-struct terrane_heap *tn_heap_obtain(struct terrane_space *space, enum tn_heap_mode mode);
-
-/* Changes between TN_MODE_CACHED and TN_MODE_DIRECT; empties the caches. */
-void tn_heap_set_mode(struct terrane_heap *heap, enum tn_heap_mode mode);
+struct terrane_heap *tn_heap_obtain(struct terrane_space *space, bool hardened);
 
 /* Leaves the heap to whoever obtains it next; empties its caches. */
 void tn_heap_leave(struct terrane_heap *heap);

@@ -94,6 +94,7 @@ static int object_create(struct terrane_heap *heap, const struct tn_wish *wish, 
     link_object(heap, run->block);
     tn_count(heap->space, TN_COUNT_LARGE_ALLOCS, 1);
     tn_count(heap->space, TN_COUNT_LARGE_BYTES, wish->bytes);
+    tn_audit(tn_heap_audit_step(heap));
     return 0;
 }
 

@@ -153,7 +153,7 @@ void tn_span_give(struct terrane_heap *heap, const struct tn_slot *at, const voi
  * other; returns how many. */
 unsigned tn_span_give_run(struct terrane_heap *heap, const struct tn_slot *at,
                           void *const *pointers, unsigned count);
-/* Gives blocks without spans back to the pool, all but `keep` of them. */
+/* Gives spans and blocks that hold nothing back. */
 void tn_span_trim(struct terrane_heap *heap);
 
 /* remote.c */
@@ -192,6 +192,9 @@ void tn_hardened_drain(struct terrane_heap *heap);
 /* Bytes of a slot that hold the canary. */
 #define TN_CANARY_BYTES 8
 
+/* walk.c: audits the heap, at intervals that grow with it, in audit builds (tn_audit). */
+void tn_heap_audit_step(struct terrane_heap *heap);
+
 /* cache.c */
 void tn_cache_init(struct terrane_heap *heap);
 void tn_cache_flush(struct terrane_heap *heap);
@@ -199,9 +202,6 @@ void tn_cache_flush(struct terrane_heap *heap);
 /* crime.c */
 _Noreturn void tn_crime_invalid(const struct terrane_space *space, const void *pointer);
 _Noreturn void tn_crime_double(const void *pointer);
-
-/* Frees a small object of any heap of the space, without caches. */
-void tn_free_direct(struct terrane_heap *heap, void *pointer);
 
 /* The class for an alignment above TN_OBJECT_ALIGN; TN_CLASS_NONE: it takes a run. */
 unsigned tn_class_aligned(size_t align, size_t size);

@@ -31,7 +31,7 @@ static struct terrane_heap *heap_of_block(const struct terrane_space *space,
 /* Slots of hardened heaps end in a canary. */
 static size_t canary_bytes(const struct terrane_heap *heap)
 {
-    return heap->mode == TN_MODE_HARDENED ? TN_CANARY_BYTES : 0;
+    return heap->hardened ? TN_CANARY_BYTES : 0;
 }
 
 size_t tn_heap_usable(const struct terrane_space *space, const void *pointer)
@@ -92,7 +92,7 @@ void *terrane_heap_alloc(struct terrane_heap *heap, size_t size)
 
 void *tn_heap_alloc_zeroed(struct terrane_heap *heap, size_t size)
 {
-    if (size > TN_SMALL_MAX && heap->mode != TN_MODE_HARDENED && heap->space != NULL) {
+    if (size > TN_SMALL_MAX && !heap->hardened && heap->space != NULL) {
         void *large = tn_large_alloc(heap, size, TN_OBJECT_ALIGN, true);
         if (large == NULL)
             errno = ENOMEM;
@@ -126,7 +126,7 @@ unsigned tn_class_aligned(size_t align, size_t size)
 
 static void *alloc_aligned(struct terrane_heap *heap, size_t align, size_t size)
 {
-    if (heap->mode == TN_MODE_HARDENED)
+    if (heap->hardened)
         return tn_hardened_alloc(heap, size, align);
     const unsigned class = tn_class_aligned(align, size);
     if (class != TN_CLASS_NONE)
@@ -209,9 +209,9 @@ static void *resize(struct terrane_heap *heap, void *pointer, size_t size, bool 
     if (class != TN_CLASS_NONE) {
         if (tn_slot_keeps(old, size))
             return pointer;
-    } else if (size > TN_SMALL_MAX && heap->mode != TN_MODE_HARDENED) {
+    } else if (size > TN_SMALL_MAX && !heap->hardened) {
         return tn_large_resize(heap, pointer, size);
-    } else if (size <= old && heap->mode == TN_MODE_HARDENED && size > TN_SMALL_MAX) {
+    } else if (size <= old && heap->hardened && size > TN_SMALL_MAX) {
         return pointer;
     }
     *stays = false;
@@ -262,7 +262,7 @@ int terrane_heap_move(struct terrane_heap *heap, void **object)
     const size_t bytes = tn_heap_usable(space, *object);
     if (terrane_heap_of(*object) == heap)
         return 0;
-    if (class_at(space, *object) == TN_CLASS_NONE && heap->mode != TN_MODE_HARDENED)
+    if (class_at(space, *object) == TN_CLASS_NONE && !heap->hardened)
         return tn_large_move(heap, object);
     if (tn_slot_at(space, *object).descriptor->kind == TERRANE_KIND_PINNED)
         return -EPERM;

@@ -135,4 +135,5 @@ void tn_remote_collect(struct terrane_heap *heap)
         at = tn_block_at(heap->space, block)->remote_next;
         collect_block(heap, block);
     }
+    tn_audit(tn_heap_audit_step(heap));
 }

@@ -57,7 +57,7 @@ static int walk_block(const struct terrane_space *space, uint32_t block, const s
 int terrane_heap_walk(struct terrane_heap *heap, terrane_heap_visitor *visit, void *context)
 {
     const struct terrane_space *space = heap->space;
-    const struct walk walk = {visit, context, heap->mode == TN_MODE_HARDENED ? TN_CANARY_BYTES : 0};
+    const struct walk walk = {visit, context, heap->hardened ? TN_CANARY_BYTES : 0};
     tn_cache_flush(heap); /* cached slots are free for the caller */
     for (uint32_t block = heap->small_blocks; block != TN_NONE;
          block = tn_block_at(space, block)->all_next) {
@@ -208,3 +208,15 @@ void terrane_heap_audit(struct terrane_heap *heap)
     tn_space_audit(heap->space);
     tn_lock_release(&heap->space->lock);
 }
+
+#ifdef TN_AUDIT
+/* An audit walks the whole heap, so it runs once in so many steps as the heap has blocks: the work
+ * stays a constant share of all work. */
+void tn_heap_audit_step(struct terrane_heap *heap)
+{
+    if (++heap->audit_steps < 8 + heap->small_count)
+        return;
+    heap->audit_steps = 0;
+    terrane_heap_audit(heap);
+}
+#endif

@@ -1,7 +1,8 @@
 /* The pool floor: runs for heaps, warm ones first.
  *
  * Freed runs stay dirty, with their pages, so that the next user finds them warm; how much may stay
- * is bounded by a share of what is in use and halves with time, so that an idle process shrinks.
+ * is bounded by a share of the peak, and half of what nobody wanted for a while goes as others are
+ * freed.
  * All calls are thread-safe; none holds the space's lock over a system call that gives pages back.
  */
 #ifndef TN_POOL_H

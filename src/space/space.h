@@ -238,8 +238,8 @@ int tn_space_discard(struct terrane_space *space, void *addr, size_t bytes);
 
 /* Gives a used run back to the buddy as clean: its pages go to the kernel, and whatever moves,
  * aliases, guards and advice have done to its mapping is undone. Extents that other runs still show
- * stay, and the blocks that own them come back when those runs are retired. Locked. Cannot fail:
- * where the kernel refuses, pages or addresses stay out of use until a later call. */
+ * stay, and the blocks that own them come back when those runs are retired. Takes the lock. Cannot
+ * fail: where the kernel refuses, pages or addresses stay out of use until a later call. */
 void tn_space_retire(struct terrane_space *space, uint32_t block, unsigned order);
 
 /* Whether a used run can be reused warm, as it is: nothing shows it, guards it or lies in its
