@@ -44,11 +44,7 @@ unit-tests: all tests
 clang: setup-check
 	+$(call build,$@)
 
-release audit asan ubsan: setup-check
-	+$(call build,$@)
-	@test/run $@ $(CHECK_KINDS)
-
-tsan: setup-check
+release audit asan ubsan tsan: setup-check
 	+$(call build,$@)
 	@SOAK_SECONDS=10 test/run $@ $(CHECK_KINDS) soak
 

@@ -45,7 +45,7 @@ LIBC_MALLOC = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|reallocarray|free|s
                          r"|asprintf|aligned_alloc|posix_memalign|memalign|getline)\s*\(")
 MARKS = ["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]  # in pieces, or this file had them
 UNFINISHED = re.compile(r"\b(" + "|".join(MARKS) + r")\b")
-MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(work|root|home/\w+|tmp/\w+)(?![\w-])")
+MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(work\b|root/|home/\w|tmp/(?!\S*X{6})\w)[\w/-]*")
 
 CODE = (".c", ".h", ".py", ".sh", ".mk", ".map")
 CODE_NAMES = ("Makefile", "run")
