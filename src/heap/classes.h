@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define TN_CLASSES      41
+#define TN_CLASSES      42
 #define TN_CLASS_NONE   0
 #define TN_SMALL_MAX    ((size_t)32768) /* half a block */
 #define TN_TABLE_MAX    ((size_t)1024)  /* sizes up to here find their class in a table */
