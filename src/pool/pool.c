@@ -106,15 +106,15 @@ static size_t purge(struct terrane_space *space, size_t keep)
         uint32_t block;
         unsigned order;
         tn_lock_acquire(&space->lock);
-        const bool more = tn_space_dirty_bytes(space) > keep &&
-                          (tn_buddy_take_dirty(&space->buddy, &block, &order) ||
-                           tn_warm_take_largest(space, 0, &block, &order));
+        const uint64_t dirty = tn_space_dirty_bytes(space);
+        const bool more = dirty > keep && (tn_buddy_take_dirty(&space->buddy, &block, &order) ||
+                                           tn_warm_take_largest(space, 0, &block, &order));
+        given += dirty - tn_space_dirty_bytes(space); /* of a warm run only its warm part */
         tn_space_note_dirty(space);
         tn_lock_release(&space->lock);
         if (!more)
             break;
         tn_space_retire(space, block, order);
-        given += tn_bytes_of_order(order);
     }
     return given;
 }
