@@ -52,6 +52,8 @@ static bool take_dirty(struct terrane_space *space, const struct tn_wish *wish, 
     const uint32_t blocks = blocks_of_bytes(wish->bytes);
     if (blocks < (uint32_t)1 << order && should_cut(space, wish))
         tn_buddy_cut(&space->buddy, found->block, (uint32_t)1 << order, blocks, TN_RUN_DIRTY);
+    else
+        space->buddy.nodes[found->block].warm = TN_PARTS - 1;
     return true;
 }
 
@@ -215,7 +217,10 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
         tn_space_retire(space, block, order);
         return;
     }
-    const unsigned used = tn_order_of_bytes(bytes);
+    /* Behind the order that its bytes need there is something warm only if the kernel refused to
+     * take it. */
+    const bool warm_behind = space->buddy.nodes[block].warm != 0;
+    const unsigned used = warm_behind ? order : tn_order_of_bytes(bytes);
     tn_lock_acquire(&space->lock);
     if ((space->buddy.nodes[block].flags & TN_RUN_CUT) != 0) {
         tn_buddy_give_cut(&space->buddy, block, blocks_of_bytes(bytes), TN_RUN_DIRTY);
@@ -230,14 +235,29 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
         (void)purge(space, keep);
 }
 
+/* End of what may have pages in a run of which `bytes` are used: what an earlier use left warm
+ * behind them must not outlive it unseen. */
+static size_t touched_end(const struct terrane_space *space, uint32_t block, unsigned order,
+                          size_t bytes)
+{
+    const struct tn_node *node = &space->buddy.nodes[block]; /* ours alone while the run is used */
+    if ((node->flags & TN_RUN_CUT) != 0)
+        return (size_t)blocks_of_bytes(bytes) << TN_BLOCK_SHIFT;
+    return tn_max(bytes, tn_warm_end(order, node->warm));
+}
+
 void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned order,
                            size_t bytes)
 {
     tn_space_uncharge(space, bytes);
-    if (tn_run_plain(space, block))
-        put_back(space, block, order, bytes, TN_RUN_CLEAN);
-    else
+    if (!tn_run_plain(space, block)) {
         tn_space_retire(space, block, order);
+        return;
+    }
+    const size_t tail = touched_end(space, block, order, bytes) - bytes;
+    const bool clean =
+        tail == 0 || tn_space_discard(space, tn_block_addr(space, block) + bytes, tail) == 0;
+    put_back(space, block, order, bytes, clean ? TN_RUN_CLEAN : TN_RUN_DIRTY);
 }
 
 /* ---- resize ---- */
@@ -255,9 +275,8 @@ static int shrink(struct terrane_space *space, uint32_t block, unsigned order, s
 {
     char *addr = tn_block_addr(space, block);
     struct tn_node *node = &space->buddy.nodes[block]; /* ours alone while the run is used */
-    /* What an earlier use left warm behind the object must not outlive it unseen. */
     const bool cut = (node->flags & TN_RUN_CUT) != 0;
-    const size_t end = cut ? old_bytes : tn_max(old_bytes, tn_warm_end(order, node->warm));
+    const size_t end = cut ? old_bytes : touched_end(space, block, order, old_bytes);
     const int error = tn_space_discard(space, addr + new_bytes, end - new_bytes);
     if (error != 0)
         return error;
@@ -281,9 +300,11 @@ static bool gain_blocks(struct terrane_space *space, uint32_t block, unsigned *o
     struct tn_buddy *buddy = &space->buddy;
     bool more_dirty = false;
     *dirty = false;
-    if ((buddy->nodes[block].flags & TN_RUN_CUT) != 0 &&
-        !tn_buddy_uncut(buddy, block, held, *order, dirty))
-        return false;
+    if ((buddy->nodes[block].flags & TN_RUN_CUT) != 0) {
+        if (!tn_buddy_uncut(buddy, block, held, *order, dirty))
+            return false;
+        buddy->nodes[block].warm = (uint8_t)tn_warm_part(*order, (size_t)held << TN_BLOCK_SHIFT);
+    }
     if (wanted <= *order)
         return true;
     const uint64_t end = (uint64_t)block + ((uint64_t)1 << wanted);
@@ -315,8 +336,10 @@ static int gain_room(struct terrane_space *space, uint32_t block, unsigned *orde
     const size_t whole = tn_bytes_of_order(*order);
     if (dirty && from < whole) {
         const int error = tn_space_discard(space, addr + from, whole - from);
-        if (error != 0) /* then the pages stay, uncounted, until the run is given back */
+        if (error != 0) { /* then the pages stay, uncounted, until the run is given back */
+            space->buddy.nodes[block].warm = TN_PARTS - 1;
             return gained ? 0 : error;
+        }
     }
     return gained ? 0 : -ENOMEM;
 }

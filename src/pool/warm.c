@@ -1,12 +1,6 @@
 /* Lists of warm runs; see warm.h. */
 #include "pool/warm.h"
 
-/* The eighth of the run that `bytes` reach into, 0 to 7. */
-static unsigned part_of(unsigned order, size_t bytes)
-{
-    return (unsigned)((bytes - 1) >> (TN_BLOCK_SHIFT + order - 3)) & (TN_PARTS - 1);
-}
-
 static void unlink_run(struct terrane_space *space, uint32_t block, unsigned order, unsigned part)
 {
     struct tn_node *nodes = space->buddy.nodes;
@@ -30,7 +24,7 @@ static void unlink_run(struct terrane_space *space, uint32_t block, unsigned ord
 void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
     struct tn_node *nodes = space->buddy.nodes;
-    const unsigned used = part_of(order, bytes);
+    const unsigned used = tn_warm_part(order, bytes);
     const unsigned part = nodes[block].warm > used ? nodes[block].warm : used;
     struct tn_warm_list *list = &space->warm[order][part];
     nodes[block].prev = TN_BLOCK_NONE;
@@ -50,7 +44,7 @@ bool tn_warm_take(struct terrane_space *space, unsigned order, size_t bytes, uin
     const unsigned have = space->warm_parts[order];
     if (have == 0)
         return false;
-    const unsigned enough = have & ~tn_mask32(part_of(order, bytes));
+    const unsigned enough = have & ~tn_mask32(tn_warm_part(order, bytes));
     const unsigned part = enough != 0 ? tn_lowest_bit(enough) : tn_highest_bit(have);
     *block = space->warm[order][part].newest - 1;
     unlink_run(space, *block, order, part);

@@ -16,6 +16,12 @@ static inline size_t tn_warm_end(unsigned order, unsigned part)
     return tn_bytes_of_order(order) / TN_PARTS * (part + 1);
 }
 
+/* The eighth of a run of `order` that its first `bytes` reach into. */
+static inline unsigned tn_warm_part(unsigned order, size_t bytes)
+{
+    return (unsigned)((bytes - 1) >> (TN_BLOCK_SHIFT + order - 3)) & (TN_PARTS - 1);
+}
+
 /* Puts a used, plain, whole run on its list, as the newest. */
 void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes);
 
