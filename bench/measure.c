@@ -94,9 +94,12 @@ static void read_arguments(struct measure *measure, int argc, char **argv)
 /* Starts the program with `output` as its standard output; its process id. */
 static pid_t start(const struct measure *measure, int output)
 {
+    const int input = open(measure->input, O_RDONLY | O_CLOEXEC);
+    if (input < 0)
+        worker_fail("cannot read %s: %s", measure->input, strerror(errno));
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, measure->input, O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
     fcntl(measure->worker.descriptor, F_SETFD, FD_CLOEXEC);
     if (measure->preload != NULL)
@@ -107,6 +110,7 @@ static pid_t start(const struct measure *measure, int output)
     if (status != 0)
         worker_fail("cannot run %s: %s", measure->program[0], strerror(status));
     posix_spawn_file_actions_destroy(&actions);
+    close(input);
     return pid;
 }
 
