@@ -1,0 +1,7 @@
+/* Every verb of the os floor fails at its n-th call, in a scratch space; see fault_calls.h. */
+#include "fault_calls.h"
+
+int main(void)
+{
+    return fault_calls_run(TERRANE_BACKING_SCRATCH);
+}
