@@ -203,18 +203,18 @@ void tn_profile_dump(void)
 void tn_profile_fork_prepare(void)
 {
     if (active)
-        tn_lock_acquire(&lock);
+        tn_lock_fork_take(&lock);
 }
 
 void tn_profile_fork_parent(void)
 {
     if (active)
-        tn_lock_release(&lock);
+        tn_lock_fork_give(&lock);
 }
 
 void tn_profile_fork_child(void)
 {
     if (active)
-        tn_lock_release(&lock);
+        tn_lock_fork_give(&lock);
     random_state = 0; /* parent and child must not draw the same numbers */
 }

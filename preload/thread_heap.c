@@ -128,8 +128,8 @@ void tn_thread_heap_release(bool shared)
 
 static void fork_prepare(void)
 {
-    tn_lock_acquire(&start_lock);
-    tn_lock_acquire(&late_lock);
+    tn_lock_fork_take(&start_lock);
+    tn_lock_fork_take(&late_lock);
     tn_heap_fork_prepare();
     tn_observe_fork_prepare();
 }
@@ -138,15 +138,15 @@ static void fork_parent(void)
 {
     tn_observe_fork_parent();
     tn_heap_fork_parent();
-    tn_lock_release(&late_lock);
-    tn_lock_release(&start_lock);
+    tn_lock_fork_give(&late_lock);
+    tn_lock_fork_give(&start_lock);
 }
 
 static void fork_child(void)
 {
     tn_heap_fork_child();
-    tn_lock_release(&late_lock);
-    tn_lock_release(&start_lock);
+    tn_lock_fork_give(&late_lock);
+    tn_lock_fork_give(&start_lock);
     tn_observe_fork_child();
 }
 

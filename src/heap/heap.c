@@ -28,8 +28,6 @@ struct tn_heap_table {
     struct terrane_heap *_Atomic at[HEAPS_MAX];
 };
 
-__thread char tn_thread_byte;
-
 struct terrane_heap tn_heap_none;
 
 /* ---- the table ---- */
@@ -316,16 +314,16 @@ static void each_table(void (*visit)(struct tn_heap_table *table))
 
 static void lock_table(struct tn_heap_table *table)
 {
-    tn_lock_acquire_peer(&table->lock);
+    tn_lock_fork_take(&table->lock);
     for (uint32_t id = 0; id < table->count; id++)
-        tn_lock_acquire_peer(&heap_at(table, id)->large_lock);
+        tn_lock_fork_take(&heap_at(table, id)->large_lock);
 }
 
 static void unlock_table(struct tn_heap_table *table)
 {
     for (uint32_t id = 0; id < table->count; id++)
-        tn_lock_release_peer(&heap_at(table, id)->large_lock);
-    tn_lock_release_peer(&table->lock);
+        tn_lock_fork_give(&heap_at(table, id)->large_lock);
+    tn_lock_fork_give(&table->lock);
 }
 
 /* Heaps of threads that do not exist in the child are lost: their owners may have been half-way. */

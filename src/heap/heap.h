@@ -174,13 +174,6 @@ static inline void tn_heap_free(struct terrane_heap *heap, void *pointer)
 
 /* ---- for preload and services ---- */
 
-/* A value that differs between live threads and is never 0. */
-extern __thread char tn_thread_byte;
-static inline uintptr_t tn_thread_mark(void)
-{
-    return (uintptr_t)&tn_thread_byte;
-}
-
 /* A heap that refuses everything by its slow path: what a thread has before it has one. */
 extern struct terrane_heap tn_heap_none;
 

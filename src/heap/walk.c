@@ -86,7 +86,7 @@ static void audit_span(const struct terrane_space *space, uint32_t block, unsign
     tn_check(span->class > 0 && span->class < TN_CLASSES);
     const struct tn_class *class = &tn_classes[span->class];
     tn_check(span->length > 0 && start + span->length <= TN_MINIPAGES);
-    tn_check(span->length % class->span == 0 && start % class->align == 0);
+    tn_check(span->length % class->span == 0u && start % class->align == 0u);
     tn_check(span->slot_count == span->length * TN_MINIPAGE_BYTES / class->size);
     unsigned free_bits = 0;
     for (unsigned word = 0; word < 2u * span->length; word++) {
@@ -100,7 +100,7 @@ static void audit_span(const struct terrane_space *space, uint32_t block, unsign
     tn_check(free_bits == span->free_count); /* I2 */
     const uint16_t *codes = &tn_mini(space)[(size_t)block * TN_MINIPAGES + start];
     for (unsigned i = 0; i < span->length; i++)
-        tn_check(codes[i] == TN_MINI_CODE(span->class, i)); /* I1 */
+        tn_check(codes[i] == TN_MINI_CODE((unsigned)span->class, i)); /* I1 */
 }
 
 /* Checks one block and counts its spans and their open ones by class. */

@@ -33,22 +33,20 @@ void tn_lock_wake(struct tn_lock *lock)
     tn_os_wake_one(&lock->state);
 }
 
+__thread char tn_thread_byte;
+
 #ifdef TN_DEBUG
 /* Bit r is set while this thread holds a lock of rank r. Two locks of one rank are never held
  * together, so a bit suffices. */
 static __thread uint32_t ranks_held;
 
-void tn_lock_note_taken(const struct tn_lock *lock)
+void tn_lock_check_rank(const struct tn_lock *lock, bool taken)
 {
     const uint32_t bit = (uint32_t)1 << lock->rank;
-    tn_check(ranks_held < bit);
-    ranks_held |= bit;
-}
-
-void tn_lock_note_released(const struct tn_lock *lock)
-{
-    const uint32_t bit = (uint32_t)1 << lock->rank;
-    tn_check((ranks_held & bit) != 0);
-    ranks_held &= ~bit;
+    if (taken)
+        tn_check(ranks_held < bit);
+    else
+        tn_check((ranks_held & bit) != 0);
+    ranks_held ^= bit;
 }
 #endif

@@ -26,30 +26,46 @@ enum tn_lock_rank {
 /* 0 free, 1 held, 2 held and somebody sleeps. Zero-initialised but for the rank. */
 struct tn_lock {
     _Atomic uint32_t state;
-    uint32_t rank; /* enum tn_lock_rank; constant */
+    uint32_t rank;           /* enum tn_lock_rank; constant */
+    _Atomic uintptr_t owner; /* mark of the holder, 0: none; relaxed: only the holder acts on it */
+    bool kept;               /* by tn_lock_fork_take: the forking thread held it already */
 };
 
 #define TN_LOCK_INIT(rank_)                                                                        \
     {                                                                                              \
-        0, (rank_)                                                                                 \
+        .rank = (rank_)                                                                            \
     }
+
+/* A value that differs between live threads and is never 0. */
+extern __thread char tn_thread_byte;
+static inline uintptr_t tn_thread_mark(void)
+{
+    return (uintptr_t)&tn_thread_byte;
+}
 
 void tn_lock_slow(struct tn_lock *lock);
 void tn_lock_wake(struct tn_lock *lock);
 
 #ifdef TN_DEBUG
-void tn_lock_note_taken(const struct tn_lock *lock);
-void tn_lock_note_released(const struct tn_lock *lock);
+void tn_lock_check_rank(const struct tn_lock *lock, bool taken);
 #else
-static inline void tn_lock_note_taken(const struct tn_lock *lock)
+static inline void tn_lock_check_rank(const struct tn_lock *lock, bool taken)
 {
-    (void)lock;
-}
-static inline void tn_lock_note_released(const struct tn_lock *lock)
-{
-    (void)lock;
+    (void)lock, (void)taken;
 }
 #endif
+
+static inline void tn_lock_note_taken(struct tn_lock *lock)
+{
+    atomic_store_explicit(&lock->owner, tn_thread_mark(), memory_order_relaxed);
+    tn_lock_check_rank(lock, true);
+}
+
+static inline void tn_lock_note_released(struct tn_lock *lock)
+{
+    tn_lock_check_rank(lock, false);
+    atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
+}
 
 static inline bool tn_lock_try(struct tn_lock *lock)
 {
@@ -80,19 +96,33 @@ static inline void tn_lock_release(struct tn_lock *lock)
         tn_lock_wake(lock);
 }
 
-/* For fork only, which holds the locks of all spaces at once: one more lock of a rank already held.
- */
-static inline void tn_lock_acquire_peer(struct tn_lock *lock)
+/* For fork only, which takes all locks, several of a rank at once, in rank order.
+ *
+ * A signal handler may fork while its thread holds a lock of ours in the interrupted code. That
+ * lock is left as it is: in the parent and in the child the handler returns to the code that holds
+ * it. */
+static inline void tn_lock_fork_take(struct tn_lock *lock)
 {
+    if (atomic_load_explicit(&lock->owner, memory_order_relaxed) == tn_thread_mark()) {
+        lock->kept = true;
+        return;
+    }
     uint32_t expected = 0;
     /* acquire; pairs with the release in tn_lock_release */
     if (!atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
                                                  memory_order_relaxed))
         tn_lock_slow(lock);
+    atomic_store_explicit(&lock->owner, tn_thread_mark(), memory_order_relaxed);
 }
 
-static inline void tn_lock_release_peer(struct tn_lock *lock)
+/* After fork, in the parent and in the child. */
+static inline void tn_lock_fork_give(struct tn_lock *lock)
 {
+    if (lock->kept) {
+        lock->kept = false;
+        return;
+    }
+    atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
     /* release; pairs with the acquire of the next holder */
     if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
         tn_lock_wake(lock);

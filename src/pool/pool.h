@@ -1,11 +1,12 @@
 /* The pool floor: runs for heaps, warm ones first.
  *
- * Freed runs stay dirty, with their pages, so that the next user finds them warm. How much may stay is
- * bounded by a share of the peak, and half of what nobody wanted for a while goes as others are freed.
+ * Freed runs stay dirty, with their pages, so that the next user finds them warm. How much may stay
+ * is bounded by a share of the peak, and half of what nobody wanted for a while goes as others are
+ * freed.
  *
- * A run that is taken clean keeps all its addresses: room to grow that costs nothing. A warm run that
- * is larger than the wish by a power of two or more is cut to the blocks that it needs, and the warm
- * blocks behind it serve others.
+ * A run that is taken clean keeps all its addresses: room to grow that costs nothing. A warm run
+ * that is larger than the wish by a power of two or more is cut to the blocks that it needs, and
+ * the warm blocks behind it serve others.
  *
  * All calls are thread-safe. On the private backing none holds the space's lock over a system call
  * that gives pages back. */

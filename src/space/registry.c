@@ -113,10 +113,10 @@ struct terrane_space *tn_space_of(const void *pointer)
 
 void tn_space_fork_prepare(void)
 {
-    tn_lock_acquire(&registry_lock);
+    tn_lock_fork_take(&registry_lock);
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
         if (tn_space_at(id) != NULL)
-            tn_lock_acquire_peer(&tn_space_at(id)->lock);
+            tn_lock_fork_take(&tn_space_at(id)->lock);
     }
 }
 
@@ -124,9 +124,9 @@ void tn_space_fork_parent(void)
 {
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
         if (tn_space_at(id) != NULL)
-            tn_lock_release_peer(&tn_space_at(id)->lock);
+            tn_lock_fork_give(&tn_space_at(id)->lock);
     }
-    tn_lock_release(&registry_lock);
+    tn_lock_fork_give(&registry_lock);
 }
 
 void tn_space_fork_child(void)

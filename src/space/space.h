@@ -23,7 +23,7 @@
 #define TN_SPACE_H
 
 #include "base/base.h"
-#include "os/lock.h"
+#include "os/os.h"
 #include "space/buddy.h"
 
 #include <stdatomic.h>

@@ -83,8 +83,8 @@ static void rising(void *context)
     tn_lock_acquire(&low);
     tn_lock_acquire(&middle);
     tn_lock_acquire(&high);
-    tn_lock_acquire_peer(&high_peer); /* as fork does */
-    tn_lock_release_peer(&high_peer);
+    tn_lock_fork_take(&high_peer); /* as fork does */
+    tn_lock_fork_give(&high_peer);
     tn_lock_release(&low); /* in any order */
     tn_lock_release(&high);
     tn_lock_release(&middle);
