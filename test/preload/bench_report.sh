@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# terrane bench measures each contender with its own library, and says when one fails: a process that
-# dies, hangs, or computes something else.
+# terrane bench measures each contender with its own library, and says when one fails: a process
+# that dies, hangs, or computes something else.
 . "$(dirname "$0")/run.bash"
 [ -x "${terrane%/*}/bench/malloc_order" ] || skip "the workers are not built"
 

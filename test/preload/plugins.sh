@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Libraries that come and go at run time: they allocate in constructors and destructors, keep memory of
-# the program, leave theirs with it, and have thread-local destructors.
+# Libraries that come and go at run time: they allocate in constructors and destructors, keep
+# memory of the program, leave theirs with it, and have thread-local destructors.
 #
-# RTLD_DEEPBIND makes a library look into its own dependencies first, so that it finds the C library's
-# malloc before the preloaded one. Then no block may cross: neither from the program, nor from calls
-# such as strdup, which allocate by the program's malloc. A library that is linked against the drop-in
-# has no such border.
+# RTLD_DEEPBIND makes a library look into its own dependencies first, so that it finds the C
+# library's malloc before the preloaded one. Then no block may cross: neither from the program,
+# nor from calls such as strdup, which allocate by the program's malloc. A library that is
+# linked against the drop-in has no such border.
 . "$(dirname "$0")/run.bash"
 
 build=${terrane%/*}

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Real programs on terrane: each runs plain, with the drop-in preloaded, and under `terrane run`; what
-# it prints must be the same to the byte, it must end alike, and the report must show that terrane
-# served it.
+# Real programs on terrane: each runs plain, with the drop-in preloaded, and under `terrane
+# run`; what it prints must be the same to the byte, it must end alike, and the report must show
+# that terrane served it.
 #
-#   FULL=1     larger inputs: sort of 1 GB in memory, more of everything (minutes)
-#   PROGRAMS   the ones to run, of those defined below (all)
+# FULL=1     larger inputs: sort of 1 GB in memory, more of everything (minutes) PROGRAMS   the
+# ones to run, of those defined below (all)
 . "$(dirname "$0")/run.bash"
 
 preload=${terrane%/*}/libterrane-malloc.so
@@ -58,7 +58,8 @@ three_ways() {
             failures=$((failures + 1))
             return
         fi
-        awk -v w="$way" -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf " %s %.1f s", w, b - a }'
+        awk -v w="$way" -v a="$start" -v b="$EPOCHREALTIME" \
+            'BEGIN { printf " %s %.1f s", w, b - a }'
         if ! cmp plain.out "$way.out" || ! cmp plain.err "$way.err"; then
             echo " FAILED: other output"
             diff plain.err "$way.err" | tail -n 5
@@ -97,7 +98,8 @@ print("#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>")
 for i in range(int(sys.argv[1])):
     print(f"struct s{i} {{ int a[{i % 7 + 1}]; struct s{max(i - 1, 0)} *next; double d; }};")
     print(f"int f{i}(struct s{i} *s, int n) {{ int sum = {i}; for (int i = 0; i < n; i++) {{")
-    print(f" switch (i % 5) {{ case 0: sum += s->a[i % {i % 7 + 1}]; break; case 1: sum ^= n * {i};")
+    print(f" switch (i % 5) {{ case 0: sum += s->a[i % {i % 7 + 1}]; break;")
+    print(f" case 1: sum ^= n * {i};")
     print(f" break; default: sum += (int)(s->d * {i}.5); printf(\"%d {i}\\n\", sum); }} }}")
     print(f" return sum + (s->next ? (int)strlen(getenv(\"X{i}\")) : 0); }}")
 PYTHON

@@ -96,27 +96,37 @@ static struct terrane_heap *heap_get(struct seeds *seeds)
     return heap;
 }
 
-/* Leaves a heap, with its objects, to a later thread. */
-static void heap_leave(struct seeds *seeds, struct terrane_heap *heap)
+/* Leaves a heap, with its objects, to a later thread; false if there are enough heaps to be had. */
+static bool heap_leave(struct seeds *seeds, struct terrane_heap *heap)
 {
     terrane_heap_abandon(heap);
-    for (;;) {
+    for (int tries = 0; tries < 4 * LEFT_MAX; tries++) {
         struct terrane_heap *none = NULL;
         if (atomic_compare_exchange_strong(&left[seeds_below(seeds, LEFT_MAX)], &none, heap))
-            return;
+            return true;
     }
+    return false;
 }
 
+static void live(struct terrane_heap *heap, struct seeds *seeds)
+{
+    const uint64_t life = 200 + seeds_below(seeds, 20000);
+    for (uint64_t i = 0; i < life && time(NULL) < end; i++)
+        step(heap, seeds);
+    if (seeds_chance(seeds, 20))
+        terrane_heap_trim(heap);
+}
+
+/* Where nobody wants its heap, a thread lives another life; at the end it leaves it as it is. */
 static void *worker(void *context)
 {
     struct seeds seeds = seeds_stream(soak_seed, atomic_fetch_add(&births, 1));
     struct terrane_heap *heap = heap_get(&seeds);
-    const uint64_t life = 200 + seeds_below(&seeds, 20000);
-    for (uint64_t i = 0; i < life && time(NULL) < end; i++)
-        step(heap, &seeds);
-    if (seeds_chance(&seeds, 20))
-        terrane_heap_trim(heap);
-    heap_leave(&seeds, heap);
+    live(heap, &seeds);
+    while (!heap_leave(&seeds, heap) && time(NULL) < end) {
+        EXPECT(terrane_heap_adopt(heap) == 0);
+        live(heap, &seeds);
+    }
     return context;
 }
 
