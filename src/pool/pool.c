@@ -90,9 +90,38 @@ static void give_run(struct terrane_space *space, uint32_t block, unsigned order
     tn_space_note_dirty(space);
 }
 
+/* Gives a run to the kernel, piece by piece if it is cut: blocks behind it may be others'. */
+static void retire_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
+{
+    if ((space->buddy.nodes[block].flags & TN_RUN_CUT) == 0) {
+        tn_space_retire(space, block, order);
+        return;
+    }
+    const uint32_t end = block + blocks_of_bytes(bytes);
+    while (block < end) {
+        tn_lock_acquire(&space->lock);
+        const unsigned piece = (unsigned)tn_buddy_order(&space->buddy, block);
+        space->buddy.nodes[block].flags |= TN_RUN_MOVED; /* so that all of it is mapped afresh */
+        tn_lock_release(&space->lock);
+        tn_space_retire(space, block, piece);
+        block += (uint32_t)1 << piece;
+    }
+}
+
+/* Whether a used run has to be mapped afresh before the buddy may have it, which knows neither of
+ * mappings nor of what they cost. */
+static bool is_special(const struct terrane_space *space, uint32_t block)
+{
+    return (space->buddy.nodes[block].flags & (uint8_t)~TN_RUN_CUT) != 0;
+}
+
 static void put_back(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
                      enum tn_run_state state)
 {
+    if (is_special(space, block)) {
+        retire_run(space, block, order, bytes);
+        return;
+    }
     tn_lock_acquire(&space->lock);
     give_run(space, block, order, bytes, state);
     tn_lock_release(&space->lock);
@@ -213,8 +242,9 @@ static size_t decayed_budget(struct terrane_space *space)
 void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
     tn_space_uncharge(space, bytes);
-    if (!tn_run_plain(space, block)) {
-        tn_space_retire(space, block, order);
+    const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
+    if (!tn_run_plain(space, block) || (cut && is_special(space, block))) {
+        retire_run(space, block, order, bytes);
         return;
     }
     /* Behind the order that its bytes need there is something warm only if the kernel refused to
@@ -222,7 +252,7 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
     const bool warm_behind = space->buddy.nodes[block].warm != 0;
     const unsigned used = warm_behind ? order : tn_order_of_bytes(bytes);
     tn_lock_acquire(&space->lock);
-    if ((space->buddy.nodes[block].flags & TN_RUN_CUT) != 0) {
+    if (cut) {
         tn_buddy_give_cut(&space->buddy, block, blocks_of_bytes(bytes), TN_RUN_DIRTY);
     } else {
         tn_buddy_shrink(&space->buddy, block, order, used, TN_RUN_CLEAN);
@@ -250,8 +280,8 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
                            size_t bytes)
 {
     tn_space_uncharge(space, bytes);
-    if (!tn_run_plain(space, block)) {
-        tn_space_retire(space, block, order);
+    if (is_special(space, block)) {
+        retire_run(space, block, order, bytes);
         return;
     }
     const size_t tail = touched_end(space, block, order, bytes) - bytes;
