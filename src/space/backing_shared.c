@@ -49,14 +49,36 @@ static uint64_t file_offset(uint32_t extent)
     return (uint64_t)extent << TN_BLOCK_SHIFT;
 }
 
+/* Bytes from window block `block` on, at most `limit`, that lie side by side in the file. */
+static size_t neighbours(const struct tn_extent *extents, uint32_t block, size_t limit)
+{
+    const uint32_t extent = shown_by(extents, block);
+    uint32_t count = 1;
+    while ((size_t)count << TN_BLOCK_SHIFT < limit &&
+           shown_by(extents, block + count) == extent + count)
+        count++;
+    return tn_min((size_t)count << TN_BLOCK_SHIFT, limit);
+}
+
+/* Reserves what the range shows: its first block may be one that pages were moved into. */
 static int shared_commit(struct terrane_space *space, char *addr, size_t bytes)
 {
     if (!space->reserve_file)
         return 0;
-    const size_t start = tn_round_down(tn_offset_of(space, addr), space->page_bytes);
+    const struct tn_extent *extents = extents_of(space);
+    size_t at = tn_round_down(tn_offset_of(space, addr), space->page_bytes);
     const size_t end = tn_round_up(tn_offset_of(space, addr) + bytes, space->page_bytes);
-    const int error = tn_os_file_reserve(space->fd, start, end - start);
-    return error == -ENOTSUP ? 0 : error;
+    while (at < end) {
+        const uint32_t block = (uint32_t)(at >> TN_BLOCK_SHIFT);
+        const size_t inside = at & (TN_BLOCK_BYTES - 1);
+        const size_t length = neighbours(extents, block, end - at + inside) - inside;
+        const int error =
+            tn_os_file_reserve(space->fd, file_offset(shown_by(extents, block)) + inside, length);
+        if (error != 0)
+            return error == -ENOTSUP ? 0 : error;
+        at += length;
+    }
+    return 0;
 }
 
 /* Punches the whole pages of a range that shows its own extents and clears the rest by hand. */
@@ -184,14 +206,9 @@ static int map_shown(struct terrane_space *space, char *from, char *to, size_t b
     const uint32_t source = tn_block_of(space, from);
     for (size_t done = 0; done < bytes;) {
         const uint32_t first = source + (uint32_t)(done >> TN_BLOCK_SHIFT);
-        const uint32_t extent = shown_by(extents, first);
-        size_t length = TN_BLOCK_BYTES;
-        while (done + length < bytes &&
-               shown_by(extents, first + (uint32_t)(length >> TN_BLOCK_SHIFT)) ==
-                   extent + (uint32_t)(length >> TN_BLOCK_SHIFT))
-            length += TN_BLOCK_BYTES;
-        length = tn_min(length, bytes - done);
-        const int error = tn_os_map_file(to + done, length, space->fd, file_offset(extent));
+        const size_t length = neighbours(extents, first, bytes - done);
+        const int error =
+            tn_os_map_file(to + done, length, space->fd, file_offset(shown_by(extents, first)));
         if (error != 0)
             return error;
         done += length;
@@ -222,6 +239,7 @@ static int shared_alias(struct terrane_space *space, char *from, char *to, size_
         return -ENOTSUP;
     if (!tn_mappings_take(space, ALIAS_MAPPINGS))
         return -ENOMEM;
+    bytes = tn_round_up(bytes, TN_BLOCK_BYTES); /* the tables know only whole blocks */
     tn_lock_acquire(&space->lock);
     const int error = map_shown(space, from, to, bytes);
     if (error == 0)
@@ -245,6 +263,7 @@ static int shared_move(struct terrane_space *from_space, char *from, struct terr
         return shared_alias(to_space, from, to, bytes);
     if (!tn_mappings_take(to_space, ALIAS_MAPPINGS))
         return -ENOMEM;
+    bytes = tn_round_up(bytes, TN_BLOCK_BYTES); /* the tables know only whole blocks */
     tn_lock_acquire(&to_space->lock);
     int error = tn_os_move(from, to, bytes);
     if (error != 0) /* it spans several mappings, or there is no room for more */
