@@ -233,9 +233,15 @@ size_t tn_os_mappings_count(void)
 
 /* ---- pages ---- */
 
+/* Pages that the user has locked (mlock) are refused with EINVAL until they are unlocked; freeing
+ * memory ends its lock, as unmapping it would. */
 int tn_os_discard(void *addr, size_t size)
 {
-    return madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : expected("discard", only_memory);
+    if (madvise(addr, size, MADV_DONTNEED) == 0)
+        return 0;
+    if (errno == EINVAL && munlock(addr, size) == 0 && madvise(addr, size, MADV_DONTNEED) == 0)
+        return 0;
+    return expected("discard", only_memory);
 }
 
 int tn_os_populate(void *addr, size_t size)
