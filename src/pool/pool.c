@@ -197,6 +197,8 @@ static int clean_tail(struct terrane_space *space, const struct tn_wish *wish,
 
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
 {
+    if (tn_order_of_bytes(wish->bytes) > TN_ORDER_MAX)
+        return -ENOMEM;
     int error = tn_space_charge(space, wish->bytes);
     if (error != 0)
         return error;
