@@ -17,7 +17,7 @@
 
 #define MIB ((size_t)1 << 20)
 /* As many of terrane's sources, in the order of their names, as make a few seconds of work. */
-#define SOURCES_MAX       40u
+#define SOURCES_MAX       30u
 #define SOURCES_MAX_QUICK 10u
 
 /* %D is the folder of the inputs, in which the programs run; %P that of the scripts; %S stands for
@@ -53,7 +53,7 @@ static const struct program programs[] = {
      "-C repository pack-objects --revs --all --stdout --no-reuse-delta --threads=1 -q", "git", 1},
     {"git-grep", "git", GIT_ENV,
      "-C repository grep --threads=2 -n -i -E (struct|static)[a-z_\\ ]*(init|size)|#define.*max "
-     "HEAD",
+     "HEAD HEAD~10 HEAD~20 HEAD~30 HEAD~40 HEAD~50",
      "git", 2},
     {"sort", "sort", "", "-S 1G --parallel=1 lines.txt", "coreutils", 1},
     {"sort-2", "sort", "", "-S 1G --parallel=2 lines.txt", "coreutils", 2},
@@ -202,11 +202,11 @@ static int make_inputs(const char *dir, bool quick)
     struct bench_corpus corpus;
     if (!bench_corpus_read(&corpus, quick ? 8 * MIB : 24 * MIB))
         return EXIT_FAILURE;
-    int status = bench_input_text(&corpus, dir, quick ? MIB : 4 * MIB);
+    int status = bench_input_text(&corpus, dir, quick ? MIB : 5 * MIB / 2);
     if (status == 0)
-        status = bench_input_words(&corpus, dir, quick ? 2 * MIB : 8 * MIB);
+        status = bench_input_words(&corpus, dir, quick ? 2 * MIB : 5 * MIB);
     if (status == 0)
-        status = bench_input_lines(&corpus, dir, quick ? 20 * MIB : 150 * MIB);
+        status = bench_input_lines(&corpus, dir, quick ? 20 * MIB : 80 * MIB);
     if (status == 0)
         status = bench_input_large_c(dir, quick ? 30 : 120);
     if (status == 0)
