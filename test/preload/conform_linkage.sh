@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The programs of test/conform once more, in the other two ways to get a malloc: preloaded into a
-# program that knows nothing of it, and linked statically, the C library too.
+# The programs of test/conform once more: in the other two ways to get a malloc, preloaded into a
+# program that knows nothing of it, and linked statically, the C library too; and preloaded with the
+# options that make every allocation hardened, or one refill in ten guarded.
 . "$(dirname "$0")/run.bash"
 
 build=${terrane%/*}
@@ -12,6 +13,13 @@ passed=0
 
 # Dynamic loading has no meaning in a static program.
 static_exceptions="whole_family_is_replaced backtrace_from_crime library_calls_that_allocate"
+
+# A guarded object takes a block of its own, which these would count.
+guard_exceptions="introspection_is_sane memory_goes_back refusal_is_survived"
+
+among() {
+    case " $2 " in *" $1 "*) ;; *) return 1 ;; esac
+}
 
 judge() {
     local how=$1 name=$2 status=$3
@@ -29,9 +37,13 @@ judge() {
 for object in "$objects"/*.o; do
     name=$(basename "$object" .o)
     ${CC:-gcc} -o "$name" "$object" || fail "cannot link $name"
-    LD_PRELOAD=$build/libterrane-malloc.so timeout 120 "./$name" >out 2>&1 </dev/null
-    judge preloaded "$name" $?
-    case " $static_exceptions " in *" $name "*) continue ;; esac
+    for options in "" hardened=1 guard_sample=10; do
+        [ "$options" != guard_sample=10 ] || ! among "$name" "$guard_exceptions" || continue
+        LD_PRELOAD=$build/libterrane-malloc.so TERRANE_OPTIONS=$options timeout 120 "./$name" \
+            >out 2>&1 </dev/null
+        judge "preloaded${options:+, $options}" "$name" $?
+    done
+    among "$name" "$static_exceptions" && continue
     # The weak references of the tests do not pull a member out of an archive: -u does.
     if ! ${CC:-gcc} -static -o "$name" "$object" -Wl,-u,free_sized,-u,free_aligned_sized \
         "$build/libterrane-malloc.a" 2>link.err; then
