@@ -74,7 +74,7 @@ struct terrane_heap {
     struct terrane_heap *next_abandoned; /* under the heaps lock */
 
     /* Any thread. */
-    struct tn_lock large_lock;            /* guards `large` and the links of its blocks */
+    struct tn_lock large_lock;            /* guards `large`, its blocks' links and sizes */
     uint32_t large;                       /* list of all large objects */
     _Atomic uintptr_t owner;              /* mark of the owning thread; 0: abandoned. See heap.c */
     _Alignas(64) _Atomic uint32_t remote; /* newest block with remote frees, plus one; 0: none */

@@ -183,6 +183,17 @@ void tn_large_free(struct terrane_space *space, void *pointer)
 
 /* ---- resize ---- */
 
+/* It may have more addresses even if it has no more bytes. Under the lock, because an audit of the
+ * heap looks at its objects while other threads resize them. */
+static void note_size(struct terrane_heap *heap, struct tn_block *descriptor, unsigned order,
+                      size_t bytes)
+{
+    tn_lock_acquire(&heap->large_lock);
+    descriptor->order = (uint8_t)order;
+    descriptor->bytes = bytes;
+    tn_lock_release(&heap->large_lock);
+}
+
 /* Changes the bytes at the same address: within the run's addresses, or taking free neighbours. */
 static int resize_here(struct terrane_space *space, uint32_t block, size_t bytes)
 {
@@ -190,11 +201,9 @@ static int resize_here(struct terrane_space *space, uint32_t block, size_t bytes
     const size_t old = descriptor->bytes;
     unsigned order = descriptor->order;
     const int error = tn_pool_resize(space, block, &order, old, bytes);
-    descriptor->order =
-        (uint8_t)order; /* it may have more addresses even if it has no more bytes */
+    note_size(heap_of(space, descriptor), descriptor, order, error == 0 ? bytes : old);
     if (error != 0)
         return error;
-    descriptor->bytes = bytes;
     tn_count(space, TN_COUNT_LARGE_BYTES, bytes - old); /* wraps downwards when shrinking */
     if (bytes > old) {
         tn_count(space, TN_COUNT_GROWN_IN_PLACE, 1);

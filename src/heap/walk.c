@@ -168,6 +168,16 @@ static void audit_roomy(const struct terrane_heap *heap)
     }
 }
 
+/* Any thread may be resizing the object: its run is larger before its descriptor says so. */
+static bool run_fits(struct terrane_space *space, uint32_t block)
+{
+    tn_lock_acquire(&space->lock);
+    const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
+    const int order = tn_buddy_order(&space->buddy, block);
+    tn_lock_release(&space->lock);
+    return cut || order >= tn_block_at(space, block)->order;
+}
+
 static void audit_large(struct terrane_heap *heap)
 {
     const struct terrane_space *space = heap->space;
@@ -177,8 +187,7 @@ static void audit_large(struct terrane_heap *heap)
         const struct tn_block *descriptor = tn_block_at(space, block);
         tn_check(descriptor->use == TN_USE_LARGE);
         tn_check(atomic_load_explicit(&descriptor->heap, memory_order_relaxed) == heap->id);
-        tn_check((space->buddy.nodes[block].flags & TN_RUN_CUT) != 0 ||
-                 tn_buddy_order(&space->buddy, block) == descriptor->order);
+        tn_check(run_fits(heap->space, block));
         tn_check(descriptor->bytes <= tn_bytes_of_order(descriptor->order));
         tn_check(TN_MINI_CLASS(tn_mini(space)[(size_t)block * TN_MINIPAGES]) == TN_CLASS_NONE);
     }
