@@ -155,8 +155,10 @@ int tn_os_reserve(size_t size, size_t align, void **out)
     if (!tn_size_add(size, align > page ? align - page : 0, &total))
         return -ENOMEM;
     char *start = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    /* EINVAL is what valgrind, which has its own idea of the address space, says to too large a
+     * wish. */
     if (start == MAP_FAILED)
-        return expected("reserve", only_memory);
+        return errno == EINVAL ? -ENOMEM : expected("reserve", only_memory);
     char *aligned = (char *)tn_round_up((uintptr_t)start, align);
     if (aligned > start)
         munmap(start, (size_t)(aligned - start));
