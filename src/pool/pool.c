@@ -249,8 +249,8 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
         retire_run(space, block, order, bytes);
         return;
     }
-    /* Behind the order that its bytes need there is something warm only if the kernel refused to
-     * take it. */
+    /* Behind the order that its bytes need there is something only if the kernel refused to take
+     * it, or if the run was shrunk after pages had been moved into it. */
     const bool warm_behind = space->buddy.nodes[block].warm != 0;
     const unsigned used = warm_behind ? order : tn_order_of_bytes(bytes);
     tn_lock_acquire(&space->lock);
@@ -312,7 +312,9 @@ static int shrink(struct terrane_space *space, uint32_t block, unsigned order, s
     const int error = tn_space_discard(space, addr + new_bytes, end - new_bytes);
     if (error != 0)
         return error;
-    node->warm = 0;
+    /* What was moved into the run may reach behind what is left: then it is given back whole, lest
+     * addresses that it gives up keep a part of its mapping that nobody counts. */
+    node->warm = is_special(space, block);
     tn_space_uncharge(space, old_bytes - new_bytes);
     if (!cut || blocks_of_bytes(new_bytes) == blocks_of_bytes(old_bytes))
         return 0;
@@ -385,9 +387,10 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
     if (error != 0)
         return error;
     error = gain_room(space, block, order, old_bytes, new_bytes);
-    if (error == 0)
-        error =
-            tn_space_commit(space, tn_block_addr(space, block) + old_bytes, new_bytes - old_bytes);
+    if (error == 0) {
+        char *from = tn_block_addr(space, block) + old_bytes;
+        error = tn_space_commit(space, from, new_bytes - old_bytes);
+    }
     if (error != 0)
         tn_space_uncharge(space, new_bytes - old_bytes);
     return error;

@@ -107,12 +107,51 @@ static void test_mappings_come_back(void **state)
     assert_int_equal(terrane_space_destroy(space), 0);
 }
 
+static int mappings_of_process(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    int lines = 0;
+    for (int c; (c = getc(maps)) != EOF;)
+        lines += c == '\n';
+    (void)fclose(maps);
+    return lines;
+}
+
+/* What the space has given back the kernel has back too, also of objects that moved and shrank. */
+static void test_shrunk_after_moves(void **state)
+{
+    (void)state;
+    struct terrane_space *space = space_of_backing(TERRANE_BACKING_PRIVATE);
+    struct terrane_heap *heap = heap_in(space);
+    const int before = mappings_of_process();
+    enum { COUNT = 200 };
+    void *shrunk[COUNT], *walls[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        shrunk[i] = object_in(heap, 250000);
+        walls[i] = object_in(heap, 250000);
+        assert_non_null(shrunk[i] = terrane_heap_resize(heap, shrunk[i], 900000));
+        assert_non_null(shrunk[i] = terrane_heap_resize(heap, shrunk[i], 70000));
+    }
+    assert_true(stats_of(space).moves >= COUNT / 2);
+    for (size_t i = 0; i < COUNT; i++) {
+        terrane_free(shrunk[i]);
+        terrane_free(walls[i]);
+    }
+    (void)terrane_space_trim(space);
+    assert_int_equal(stats_of(space).mappings, 0);
+    assert_true(mappings_of_process() < before + 20);
+    terrane_heap_destroy(heap);
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
 int main(void)
 {
     seed = seeds_announce("zeroed_objects_are_zero");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_history),
         cmocka_unit_test(test_mappings_come_back),
+        cmocka_unit_test(test_shrunk_after_moves),
     };
     return RUN_TESTS(tests);
 }
