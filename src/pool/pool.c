@@ -390,6 +390,8 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
     if (error == 0) {
         char *from = tn_block_addr(space, block) + old_bytes;
         error = tn_space_commit(space, from, new_bytes - old_bytes);
+        if (error != 0) /* warm blocks that were gained stay */
+            space->buddy.nodes[block].warm = TN_PARTS - 1;
     }
     if (error != 0)
         tn_space_uncharge(space, new_bytes - old_bytes);
