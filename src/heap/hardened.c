@@ -6,8 +6,8 @@
  *                      checked when they leave it
  *   read after free    the fill; what it held is gone
  *   guessing           a new object takes a random one of several free slots
- *   large objects      an inaccessible page behind each, and never reused warm (their run is
- * retired)
+ *   large objects      an inaccessible page behind each as long as mappings are left, and never
+ *                      reused warm (their run is retired)
  *
  * The canary lies in the slack of the user's own slot and holds no metadata: losing it costs
  * nothing but the check. Objects freed by a thread that does not own their heap skip the
@@ -119,6 +119,13 @@ static void *take_random(struct terrane_heap *heap, unsigned class)
     return pointer;
 }
 
+/* Where guards cost mappings they may be used up: an object without one is better than none. */
+static void *alloc_large(struct terrane_heap *heap, size_t size, size_t align)
+{
+    void *guarded = tn_large_alloc_guarded(heap, size, align);
+    return guarded != NULL ? guarded : tn_large_alloc(heap, size, align, false);
+}
+
 void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align)
 {
     size_t with_canary;
@@ -131,7 +138,7 @@ void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align)
             ? (with_canary <= TN_SMALL_MAX ? tn_class_of(with_canary) : TN_CLASS_NONE)
             : tn_class_aligned(align, with_canary);
     if (class == TN_CLASS_NONE)
-        return tn_large_alloc_guarded(heap, size, align);
+        return alloc_large(heap, size, align);
     void *pointer = take_random(heap, class);
     if (pointer != NULL)
         canary_set(heap, pointer);
