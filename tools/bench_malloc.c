@@ -52,8 +52,8 @@ static const struct shape shapes[] = {
 static char *amount(const struct shape *shape, bool quick)
 {
     if (shape->steps == 0)
-        return string_print("depth=%d", quick ? 15 : 17);
-    const uint64_t steps = quick ? shape->steps / 8 : shape->steps;
+        return string_print("depth=%d", quick ? 16 : 17);
+    const uint64_t steps = quick ? shape->steps / 3 : shape->steps;
     return string_print("steps=%llu", (unsigned long long)steps);
 }
 
