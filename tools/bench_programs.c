@@ -167,6 +167,11 @@ static bool uses_sources(const struct program *program)
     return strstr(program->arguments, "%S") != NULL;
 }
 
+static bool uses_scripts(const struct program *program)
+{
+    return strstr(program->arguments, "%P") != NULL || strstr(program->settings, "%P") != NULL;
+}
+
 static void add_program(struct bench_plan *plan, const struct setting *setting,
                         const struct program *program)
 {
@@ -180,6 +185,8 @@ static void add_program(struct bench_plan *plan, const struct setting *setting,
             string_print("no %s here (apt-get install %s)", program->programs, program->package);
     if (uses_sources(program) && setting->sources.gl_pathc == 0 && added->absent == NULL)
         added->absent = string_copy("terrane's sources are not beside this command");
+    if (uses_scripts(program) && setting->scripts == NULL && added->absent == NULL)
+        added->absent = string_copy("its script is not beside this command (bench/programs)");
     if (added->absent == NULL) {
         add_words(added, setting, program->settings);
         bench_case_argument(added, "--");
@@ -236,11 +243,6 @@ static int plan_programs(struct bench_plan *plan)
     if (setting.dir == NULL)
         return EXIT_FAILURE;
     setting_find(&setting);
-    if (setting.scripts == NULL) {
-        fprintf(stderr, "terrane bench: the scripts of bench 'programs' are not installed beside "
-                        "this command (bench/programs)\n");
-        return EXIT_FAILURE;
-    }
     bench_plan_mallocs(plan);
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
         add_program(plan, &setting, &programs[i]);
