@@ -219,11 +219,13 @@ void terrane_heap_audit(struct terrane_heap *heap)
 }
 
 #ifdef TN_AUDIT
-/* An audit walks the whole heap, so it runs once in so many steps as the heap has blocks: the work
- * stays a constant share of all work. */
+/* An audit walks the whole heap and the space's runs, so it runs once in so many steps as there are
+ * blocks and large objects: the work stays a constant share of all work. */
 void tn_heap_audit_step(struct terrane_heap *heap)
 {
-    if (++heap->audit_steps < 8 + heap->small_count)
+    const uint64_t large = tn_counted(heap->space, TN_COUNT_LARGE_ALLOCS) -
+                           tn_counted(heap->space, TN_COUNT_LARGE_FREES);
+    if (++heap->audit_steps < 8 + heap->small_count + large)
         return;
     heap->audit_steps = 0;
     terrane_heap_audit(heap);

@@ -7,25 +7,39 @@
 /* Holders keep locks for well under a microsecond, so a short spin usually suffices. */
 #define SPIN_MAX 60
 
+static void pause_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 void tn_lock_slow(struct tn_lock *lock)
 {
     for (unsigned spin = 0; spin < SPIN_MAX; spin++) {
-        uint32_t expected = 0;
-        /* acquire; pairs with the release in tn_lock_release */
         if (atomic_load_explicit(&lock->state, memory_order_relaxed) == 0 &&
-            atomic_compare_exchange_weak_explicit(&lock->state, &expected, 1, memory_order_acquire,
-                                                  memory_order_relaxed))
+            tn_lock_take_free(lock))
             return;
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("yield");
-#endif
+        pause_briefly();
     }
-    /* From here on the state says that somebody may sleep, so that the holder wakes us.
-     * acquire; pairs with the release in tn_lock_release */
-    while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
-        tn_os_wait(&lock->state, 2);
+    /* From here on we take the lock as wanted: others may sleep too, and the holder wakes only one.
+     */
+    for (;;) {
+        uint32_t state = 0;
+        /* acquire; pairs with the release in tn_lock_let_go */
+        if (atomic_compare_exchange_strong_explicit(&lock->state, &state,
+                                                    tn_lock_self() | TN_LOCK_WANTED,
+                                                    memory_order_acquire, memory_order_relaxed))
+            return;
+        const uint32_t wanted = state | TN_LOCK_WANTED;
+        /* relaxed: it only asks to be woken */
+        if (state == wanted ||
+            atomic_compare_exchange_strong_explicit(&lock->state, &state, wanted,
+                                                    memory_order_relaxed, memory_order_relaxed))
+            tn_os_wait(&lock->state, wanted);
+    }
 }
 
 void tn_lock_wake(struct tn_lock *lock)

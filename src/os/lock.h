@@ -23,13 +23,14 @@ enum tn_lock_rank {
     TN_RANK_COUNT
 };
 
-/* 0 free, 1 held, 2 held and somebody sleeps. Zero-initialised but for the rank. */
+/* `state` is 0 for a free lock, else the holder's mark, with TN_LOCK_WANTED if somebody sleeps. */
 struct tn_lock {
     _Atomic uint32_t state;
-    uint32_t rank;           /* enum tn_lock_rank; constant */
-    _Atomic uintptr_t owner; /* mark of the holder, 0: none; relaxed: only the holder acts on it */
-    bool kept;               /* by tn_lock_fork_take: the forking thread held it already */
+    uint32_t rank; /* enum tn_lock_rank; constant */
+    bool kept;     /* by tn_lock_fork_take: the forking thread held it already */
 };
+
+#define TN_LOCK_WANTED 1u
 
 #define TN_LOCK_INIT(rank_)                                                                        \
     {                                                                                              \
@@ -41,6 +42,14 @@ extern __thread char tn_thread_byte;
 static inline uintptr_t tn_thread_mark(void)
 {
     return (uintptr_t)&tn_thread_byte;
+}
+
+/* The calling thread as a lock's holder: even, never 0, and different for live threads whose
+ * storage lies within 128 GiB; only fork asks whether a holder is the caller. */
+static inline uint32_t tn_lock_self(void)
+{
+    const uint32_t mark = (uint32_t)(tn_thread_mark() >> 6) << 1;
+    return mark != 0 ? mark : 2;
 }
 
 void tn_lock_slow(struct tn_lock *lock);
@@ -55,45 +64,41 @@ static inline void tn_lock_check_rank(const struct tn_lock *lock, bool taken)
 }
 #endif
 
-static inline void tn_lock_note_taken(struct tn_lock *lock)
+/* One attempt that does not wait. */
+static inline bool tn_lock_take_free(struct tn_lock *lock)
 {
-    atomic_store_explicit(&lock->owner, tn_thread_mark(), memory_order_relaxed);
-    tn_lock_check_rank(lock, true);
+    uint32_t expected = 0;
+    /* acquire; pairs with the release in tn_lock_let_go */
+    return atomic_compare_exchange_strong_explicit(&lock->state, &expected, tn_lock_self(),
+                                                   memory_order_acquire, memory_order_relaxed);
 }
 
-static inline void tn_lock_note_released(struct tn_lock *lock)
+static inline void tn_lock_let_go(struct tn_lock *lock)
 {
-    tn_lock_check_rank(lock, false);
-    atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
+    /* release; pairs with the acquire of the next holder */
+    if ((atomic_exchange_explicit(&lock->state, 0, memory_order_release) & TN_LOCK_WANTED) != 0)
+        tn_lock_wake(lock);
 }
 
 static inline bool tn_lock_try(struct tn_lock *lock)
 {
-    uint32_t expected = 0;
-    /* acquire; pairs with the release in tn_lock_release */
-    if (!atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
-                                                 memory_order_relaxed))
+    if (!tn_lock_take_free(lock))
         return false;
-    tn_lock_note_taken(lock);
+    tn_lock_check_rank(lock, true);
     return true;
 }
 
 static inline void tn_lock_acquire(struct tn_lock *lock)
 {
-    uint32_t expected = 0;
-    /* acquire; pairs with the release in tn_lock_release */
-    if (!atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
-                                                 memory_order_relaxed))
+    if (!tn_lock_take_free(lock))
         tn_lock_slow(lock);
-    tn_lock_note_taken(lock);
+    tn_lock_check_rank(lock, true);
 }
 
 static inline void tn_lock_release(struct tn_lock *lock)
 {
-    tn_lock_note_released(lock);
-    /* release; pairs with the acquire of the next holder */
-    if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
-        tn_lock_wake(lock);
+    tn_lock_check_rank(lock, false);
+    tn_lock_let_go(lock);
 }
 
 /* For fork only, which takes all locks, several of a rank at once, in rank order.
@@ -103,29 +108,20 @@ static inline void tn_lock_release(struct tn_lock *lock)
  * it. */
 static inline void tn_lock_fork_take(struct tn_lock *lock)
 {
-    if (atomic_load_explicit(&lock->owner, memory_order_relaxed) == tn_thread_mark()) {
+    const uint32_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
+    if ((state & ~TN_LOCK_WANTED) == tn_lock_self())
         lock->kept = true;
-        return;
-    }
-    uint32_t expected = 0;
-    /* acquire; pairs with the release in tn_lock_release */
-    if (!atomic_compare_exchange_strong_explicit(&lock->state, &expected, 1, memory_order_acquire,
-                                                 memory_order_relaxed))
+    else if (!tn_lock_take_free(lock))
         tn_lock_slow(lock);
-    atomic_store_explicit(&lock->owner, tn_thread_mark(), memory_order_relaxed);
 }
 
 /* After fork, in the parent and in the child. */
 static inline void tn_lock_fork_give(struct tn_lock *lock)
 {
-    if (lock->kept) {
+    if (lock->kept)
         lock->kept = false;
-        return;
-    }
-    atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
-    /* release; pairs with the acquire of the next holder */
-    if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
-        tn_lock_wake(lock);
+    else
+        tn_lock_let_go(lock);
 }
 
 #endif

@@ -41,7 +41,7 @@ static void *leave_blocks(void *context)
     void **left = context;
     touch_many_sizes();
     for (size_t i = 0; i < LEFT; i++)
-        left[i] = get_block(200 << i, i);
+        left[i] = get_block((size_t)200 << i, i);
     return NULL;
 }
 
@@ -81,7 +81,7 @@ int main(void)
     const size_t mappings = mappings_count();
     many(THREADS);
     /* A heap for each thread of a crowd, however many happened to run at once in the warm-up. */
-    EXPECT_THAT(resident_bytes() < resident + CROWD * ((size_t)512 << 10), "from %zu to %zu",
+    EXPECT_THAT(resident_bytes() < resident + (size_t)CROWD * (512 << 10), "from %zu to %zu",
                 resident, resident_bytes());
     EXPECT_THAT(mappings_count() < mappings + 50, "from %zu to %zu", mappings, mappings_count());
     return 0;
