@@ -2,6 +2,7 @@
  * end with all contents right and the process inside the budget of its spaces; and the same when
  * others have used the limit up. Where mappings are short, moves copy and aliases are refused. */
 #include "contents.h"
+#include "os/os.h"
 #include "pool/pool.h"
 #include "process.h"
 #include "seeds.h"
@@ -9,10 +10,15 @@
 #include <sys/mman.h>
 #include <terrane/terrane.h>
 
-#define STEPS     100000
+#ifdef TN_AUDIT /* each step may walk the whole space */
+#define STEPS 4000
+#else
+#define STEPS 100000
+#endif
 #define OBJECTS   24000
 #define RUNS      12000
 #define BYTES     ((size_t)64 << 10)
+#define PAGE      ((size_t)4096)
 #define STAMP     64  /* bytes at the start and at the end of an object */
 #define ELSEWHERE 100 /* mappings that the process may gain apart from its spaces */
 
@@ -195,6 +201,9 @@ static void scattered_aliases(size_t budget)
 
 /* ---- when others have used the limit up ---- */
 
+#define HEADROOM_MAX 16
+
+/* One mapping of which every other page has other rights, so that each page is a mapping. */
 struct filler {
     char *pages;
     size_t bytes;
@@ -203,15 +212,93 @@ struct filler {
 /* Splits mappings until the kernel refuses. */
 static struct filler fill_limit(size_t limit)
 {
-    struct filler filler = {.bytes = (2 * limit + 2) * 4096};
+    struct filler filler = {.bytes = (2 * limit + 2) * PAGE};
     filler.pages =
         mmap(NULL, filler.bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     EXPECT(filler.pages != MAP_FAILED);
     size_t at = 0;
-    while (at < filler.bytes && mprotect(filler.pages + at, 4096, PROT_NONE) == 0)
-        at += 2 * (size_t)4096;
+    while (at < filler.bytes && mprotect(filler.pages + at, PAGE, PROT_NONE) == 0)
+        at += 2 * PAGE;
     EXPECT(at < filler.bytes && errno == ENOMEM);
     return filler;
+}
+
+/* Joins pages again: the first one joins one neighbour, each other page two. */
+static void make_headroom(const struct filler *filler, size_t mappings)
+{
+    if (mappings % 2 == 1)
+        EXPECT(mprotect(filler->pages, PAGE, PROT_READ) == 0);
+    for (size_t i = 1; i <= mappings / 2; i++)
+        EXPECT(mprotect(filler->pages + 2 * i * PAGE, PAGE, PROT_READ) == 0);
+}
+
+/* As far as what others took meanwhile allows. */
+static void take_headroom(const struct filler *filler)
+{
+    for (size_t i = 0; i <= HEADROOM_MAX / 2; i++)
+        (void)mprotect(filler->pages + 2 * i * PAGE, PAGE, PROT_NONE);
+}
+
+/* Objects that have grown in many ways span several mappings: a move of one is a move of each, and
+ * the kernel may refuse in the middle. */
+#define LONG_COUNT (HEADROOM_MAX + 1)
+#define LONG_FIRST ((size_t)100000)
+#define LONG_STEP  ((size_t)64 << 10) /* from stamp to stamp */
+
+static struct {
+    char *bytes;
+    size_t size;
+} long_objects[LONG_COUNT];
+
+/* Resizes and stamps what is new; all stamps must be there. */
+static void long_resize(size_t i, size_t size)
+{
+    char *bytes = terrane_heap_resize(world.heaps[0], long_objects[i].bytes, size);
+    EXPECT_THAT(bytes != NULL, "growth to %zu", size);
+    for (size_t at = 0; at + STAMP <= size; at += LONG_STEP) {
+        if (at + STAMP <= long_objects[i].size)
+            EXPECT_INTACT(bytes + at, STAMP, at + i);
+        else
+            contents_write(bytes + at, STAMP, at + i);
+    }
+    long_objects[i].bytes = bytes;
+    long_objects[i].size = size;
+}
+
+/* Doubles them in turn, so that each is in another's way. */
+static void long_open(void)
+{
+    for (size_t size = LONG_FIRST; size < 128 * LONG_FIRST; size *= 2) {
+        for (size_t i = 0; i < LONG_COUNT; i++)
+            long_resize(i, size);
+    }
+}
+
+static void replace_half(size_t count)
+{
+    for (size_t i = 0; i < count; i += 2) {
+        terrane_free(world.objects[i]);
+        world.objects[i] = terrane_heap_alloc(world.heaps[i % 2], BYTES);
+        EXPECT(world.objects[i] != NULL);
+        stamp(world.objects[i], i);
+    }
+}
+
+/* The kernel refuses at different points of a call, by how many mappings are left. */
+static void live_at_the_limit(size_t count, const struct filler *filler)
+{
+    for (size_t headroom = 0; headroom <= HEADROOM_MAX; headroom++) {
+        make_headroom(filler, headroom);
+        world_move(count, 500);
+        for (size_t factor = 128; factor <= 1024; factor *= 2)
+            long_resize(headroom, factor * LONG_FIRST);
+        replace_half(count);
+        for (size_t i = 0; i < 2; i++) {
+            terrane_heap_audit(world.heaps[i]);
+            (void)terrane_space_trim(world.spaces[i]);
+        }
+        take_headroom(filler);
+    }
 }
 
 static void moves_at_the_limit(size_t limit)
@@ -220,31 +307,52 @@ static void moves_at_the_limit(size_t limit)
     world_open(0);
     world_fill(COUNT);
     world_move(COUNT, 3000);
+    long_open();
+    const uint64_t before = world_sum_moves();
     const struct filler filler = fill_limit(limit);
-    const uint64_t moved = world_sum_moves();
-    world_move(COUNT, 5000);
-    for (size_t i = 0; i < COUNT; i += 2) {
-        terrane_free(world.objects[i]);
-        world.objects[i] = terrane_heap_alloc(world.heaps[i % 2], BYTES);
-        EXPECT(world.objects[i] != NULL);
-        stamp(world.objects[i], i);
-    }
-    void *grown = terrane_heap_resize(world.heaps[0], NULL, 100000);
-    for (size_t size = 200000; size < 100000000; size *= 2) {
-        grown = terrane_heap_resize(world.heaps[0], grown, size);
-        EXPECT_THAT(grown != NULL, "growth to %zu", size);
-    }
-    terrane_free(grown);
-    for (size_t i = 0; i < 2; i++) {
-        terrane_heap_audit(world.heaps[i]);
-        (void)terrane_space_trim(world.spaces[i]);
-    }
-    printf("at the limit: %llu moves\n", (unsigned long long)(world_sum_moves() - moved));
+    live_at_the_limit(COUNT, &filler);
+    const uint64_t at_limit = world_sum_moves();
     EXPECT(munmap(filler.pages, filler.bytes) == 0);
-    const uint64_t freed = world_sum_moves();
     world_move(COUNT, 3000);
-    EXPECT_THAT(world_sum_moves() > freed, "after the limit was freed");
+    printf("%llu moves, at the limit %llu, after it %llu\n", (unsigned long long)before,
+           (unsigned long long)(at_limit - before),
+           (unsigned long long)(world_sum_moves() - at_limit));
+    EXPECT(world_sum_moves() > at_limit);
     world_close(COUNT);
+}
+
+/* ---- the verb itself ---- */
+
+/* From a range of three mappings, with so many mappings left. Where the kernel refuses, also in the
+ * middle, all contents are at their source and the target is still there. */
+static bool move_spanning(size_t limit, size_t headroom)
+{
+    const size_t bytes = (size_t)8 << 20, huge = (size_t)2 << 20;
+    unsigned char resident[(8 << 20) / 4096];
+    void *window;
+    EXPECT(tn_os_reserve(4 * bytes, bytes, &window) == 0);
+    EXPECT(tn_os_commit(window, 4 * bytes) == 0);
+    char *from = window, *to = from + 2 * bytes;
+    contents_write(from, bytes, headroom);
+    const int advised = tn_os_advise_huge(from + huge, huge, true);
+    EXPECT(advised == 0 || advised == -ENOTSUP);
+    const struct filler filler = fill_limit(limit);
+    make_headroom(&filler, headroom);
+    const int error = tn_os_move(from, to, bytes);
+    EXPECT_THAT(error == 0 || error == -ENOMEM || error == -EFAULT, "%d", error);
+    EXPECT_THAT(mincore(to, bytes, resident) == 0, "no hole with %zu mappings left", headroom);
+    EXPECT_INTACT(error == 0 ? to : from, bytes, headroom);
+    EXPECT(munmap(filler.pages, filler.bytes) == 0);
+    EXPECT(tn_os_release(window, 4 * bytes) == 0);
+    return error == 0;
+}
+
+static void refused_moves_change_nothing(size_t limit)
+{
+    size_t moved = 0;
+    for (size_t headroom = 0; headroom <= HEADROOM_MAX; headroom++)
+        moved += move_spanning(limit, headroom);
+    EXPECT(moved > 0 && moved <= HEADROOM_MAX);
 }
 
 int main(void)
@@ -258,5 +366,6 @@ int main(void)
     scattered_aliases(0);
     scattered_aliases(500);
     moves_at_the_limit(limit);
+    refused_moves_change_nothing(limit);
     return 0;
 }
