@@ -162,6 +162,9 @@ static inline struct bench_row *bench_plan_row(const struct bench_plan *plan, un
 
 /* ---- bench_places.c ---- */
 
+/* Folder of the running program; never NULL. */
+const char *bench_program_dir(void);
+
 /* The path of a worker program, or NULL. The caller frees. */
 char *bench_worker_path(const char *worker);
 

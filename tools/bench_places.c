@@ -18,8 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Folder of the running program; never NULL. */
-static const char *program_dir(void)
+const char *bench_program_dir(void)
 {
     static char dir[PATH_MAX];
     if (dir[0] == '\0') {
@@ -46,7 +45,7 @@ char *bench_worker_path(const char *worker)
 {
     static const char *const places[] = {"bench", "../libexec/terrane/bench"};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char *path = if_readable(string_print("%s/%s/%s", program_dir(), places[i], worker));
+        char *path = if_readable(string_print("%s/%s/%s", bench_program_dir(), places[i], worker));
         if (path != NULL)
             return path;
     }
@@ -58,7 +57,7 @@ char *bench_scripts_dir(void)
     static const char *const places[] = {"../bench/programs", "../../bench/programs",
                                          "../libexec/terrane/bench/programs"};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char *dir = string_print("%s/%s", program_dir(), places[i]);
+        char *dir = string_print("%s/%s", bench_program_dir(), places[i]);
         char *resolved = realpath(dir, NULL);
         free(dir);
         if (resolved != NULL)
@@ -81,7 +80,7 @@ char *bench_terrane_library(void)
     static const char *const places[] = {".", "../lib", ("../lib/" MULTIARCH), "../lib64"};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         char *path =
-            if_readable(string_print("%s/%s/libterrane-malloc.so", program_dir(), places[i]));
+            if_readable(string_print("%s/%s/libterrane-malloc.so", bench_program_dir(), places[i]));
         if (path != NULL) {
             char *resolved = realpath(path, NULL);
             free(path);
@@ -144,7 +143,7 @@ char *bench_source_dir(void)
 {
     static const char *const places[] = {"..", "../.."};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char *dir = string_print("%s/%s", program_dir(), places[i]);
+        char *dir = string_print("%s/%s", bench_program_dir(), places[i]);
         char *sources = string_print("%s/src/heap/heap.c", dir);
         char *resolved = access(sources, R_OK) == 0 ? realpath(dir, NULL) : NULL;
         free(sources);

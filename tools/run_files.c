@@ -1,6 +1,7 @@
 /* The files around a run: the library, the report's and the profile's places, the directory of the
  * report pages. All that can be wrong with them is found before the program starts: better no run
  * than a run whose report is lost. */
+#include "bench.h"
 #include "run.h"
 #include "text.h"
 
@@ -14,7 +15,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define LIBRARY_NAME    "libterrane-malloc.so"
 #define ROOM_MIN_BYTES  ((uint64_t)64 << 20)
 #define DIRECTORY_MAX   380 /* what the drop-in takes, less the name */
 #define REMOVE_ATTEMPTS 8
@@ -84,31 +84,19 @@ int run_profile_check(const char *path, char **absolute)
 
 int run_library_find(char **path)
 {
-    static const char *const places[] = {"", "../lib/", "../lib64/"};
-    char own[PATH_MAX];
-    const ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
-    if (length <= 0)
-        return run_error(RUN_FAILED, "cannot find out where terrane lies: %s; is /proc mounted?",
-                         strerror(errno));
-    own[length] = '\0';
-    *strrchr(own, '/') = '\0';
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        char *candidate = string_print("%s/%s" LIBRARY_NAME, own, places[i]);
-        *path = realpath(candidate, NULL);
-        free(candidate);
-        if (*path == NULL)
-            continue;
-        /* The loader takes both for separators in LD_PRELOAD. */
-        if (strpbrk(*path, " :") == NULL)
-            return 0;
+    *path = bench_terrane_library();
+    if (*path == NULL)
         return run_error(RUN_FAILED,
-                         "%s has a space or a colon in its path, which LD_PRELOAD cannot express; "
-                         "install it elsewhere",
-                         *path);
-    }
+                         "no libterrane-malloc.so in %s or in the lib folder beside it; run `make` "
+                         "or `make install`",
+                         bench_program_dir());
+    /* The loader takes both for separators in LD_PRELOAD. */
+    if (strpbrk(*path, " :") == NULL)
+        return 0;
     return run_error(RUN_FAILED,
-                     "no " LIBRARY_NAME " in %s or %s/../lib; run `make` or `make install`", own,
-                     own);
+                     "%s has a space or a colon in its path, which LD_PRELOAD cannot express; "
+                     "install it elsewhere",
+                     *path);
 }
 
 /* Memory first: pages in a disk's file system would be written to the disk. */
