@@ -159,13 +159,28 @@ void tn_space_forget_huge(struct terrane_space *space, char *addr, size_t bytes)
         count_change(space, mark_units(space, first, last, false));
 }
 
+/* First unit of [first, last) that is not advised yet. An object that grows in small steps asks for
+ * the same units again and again. */
+static size_t skip_advised(struct terrane_space *space, size_t first, size_t last)
+{
+    tn_lock_acquire(&space->lock);
+    if (unit_is_huge(space, last - 1) && unit_is_huge(space, first))
+        first = last; /* the advice grows from the start of a run */
+    while (first < last && unit_is_huge(space, first))
+        first++;
+    tn_lock_release(&space->lock);
+    return first;
+}
+
 void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes)
 {
     if (space->backing != TERRANE_BACKING_PRIVATE || tn_os_features()->thp == TN_OS_THP_NEVER)
         return;
     const size_t offset = tn_offset_of(space, addr);
-    const size_t first = tn_round_up(offset, TN_HUGE_BYTES) >> TN_HUGE_SHIFT;
     const size_t last = (offset + bytes) >> TN_HUGE_SHIFT;
+    size_t first = tn_round_up(offset, TN_HUGE_BYTES) >> TN_HUGE_SHIFT;
+    if (first < last)
+        first = skip_advised(space, first, last);
     if (first >= last || !tn_mappings_take(space, GUARD_MAPPINGS))
         return;
     tn_mappings_give(space, GUARD_MAPPINGS); /* there is room; the exact change is counted below */
