@@ -1,7 +1,9 @@
 /* What this kernel has, found by trying; see os.h.
  *
  * The probe runs at the first question, not at start: small programs never ask. It uses the verbs
- * of the port on two scratch pages of its own. */
+ * of the port on two scratch pages of its own. Threads that ask at the same time each probe, and
+ * the first answer is everybody's: nobody waits, so a fork or a signal in the middle leaves nobody
+ * waiting for a thread that is not there. */
 #include "base/base.h"
 #include "os/os.h"
 
@@ -10,10 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct tn_os_features found;
+/* NULL until somebody has asked; constant from then on but for tests. */
+static const struct tn_os_features *_Atomic known;
 
-/* 0 nobody asked yet, 1 a thread is probing, 2 `found` is complete. */
-static _Atomic uint32_t probe_state;
+/* Where there is no memory for the answer: everything falls back. */
+static const struct tn_os_features nothing = {.mappings_limit = 65530};
 
 /* The text of a small file under /proc or /sys; "" if it cannot be read. */
 static void read_text(const char *path, char *text, size_t size)
@@ -85,30 +88,39 @@ static void probe(struct tn_os_features *features)
     features->mappings_limit = read_number("/proc/sys/vm/max_map_count", 65530);
 }
 
+static const struct tn_os_features *ask(void)
+{
+    const struct tn_os_features *first = NULL;
+    void *mine;
+    if (tn_os_allocate(tn_os_page_bytes(), &mine) != 0)
+        return &nothing;
+    probe(mine);
+    /* release; pairs with the acquire in tn_os_features */
+    if (atomic_compare_exchange_strong_explicit(&known, &first, mine, memory_order_release,
+                                                memory_order_acquire))
+        return mine;
+    (void)tn_os_release(mine, tn_os_page_bytes());
+    return first;
+}
+
 const struct tn_os_features *tn_os_features(void)
 {
-    /* acquire; pairs with the release below */
-    uint32_t state = atomic_load_explicit(&probe_state, memory_order_acquire);
-    if (TN_LIKELY(state == 2))
-        return &found;
+    /* acquire; pairs with the release in ask */
+    const struct tn_os_features *features = atomic_load_explicit(&known, memory_order_acquire);
+    if (TN_LIKELY(features != NULL))
+        return features;
     const int saved_errno = errno;
-    state = 0;
-    if (atomic_compare_exchange_strong_explicit(&probe_state, &state, 1, memory_order_acquire,
-                                                memory_order_acquire)) {
-        probe(&found);
-        atomic_store_explicit(&probe_state, 2, memory_order_release);
-    }
-    while (atomic_load_explicit(&probe_state, memory_order_acquire) != 2)
-        tn_os_yield();
+    features = ask();
     errno = saved_errno;
-    return &found;
+    return features;
 }
 
 void tn_os_features_override(const struct tn_os_features *features)
 {
-    found = *features;
+    static struct tn_os_features overridden;
+    overridden = *features;
     /* release; pairs with the acquire in tn_os_features */
-    atomic_store_explicit(&probe_state, 2, memory_order_release);
+    atomic_store_explicit(&known, &overridden, memory_order_release);
 }
 
 size_t tn_os_feature_rows(struct tn_os_feature_row *rows, size_t max)
