@@ -211,8 +211,8 @@ static void *resize(struct terrane_heap *heap, void *pointer, size_t size, bool 
             return pointer;
     } else if (size > TN_SMALL_MAX && !heap->hardened) {
         return tn_large_resize(heap, pointer, size);
-    } else if (size <= old && heap->hardened && size > TN_SMALL_MAX) {
-        return pointer;
+    } else if (size > TN_SMALL_MAX && tn_size_plausible(old, size)) {
+        return pointer; /* large, behind guards: it cannot change its size */
     }
     *stays = false;
     return resize_by_copy(heap, pointer, old, size);
