@@ -53,7 +53,9 @@ static inline struct terrane_space *workload_space(struct workload *work)
     struct terrane_space *space = NULL;
     const struct terrane_space_options options = {.backing = work->backing,
                                                   .window_bytes = WORKLOAD_WINDOW,
-                                                  .scratch_dir = work->scratch_dir};
+                                                  .scratch_dir = work->scratch_dir,
+                                                  .move_min_bytes =
+                                                      1 /* whatever can be moved is */};
     const int error = terrane_space_create(&options, &space);
     EXPECT_THAT(error <= 0 && (error == 0) == (space != NULL), "%d", error);
     if (error != 0)

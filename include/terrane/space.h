@@ -31,6 +31,7 @@ struct terrane_space_options {
     const char *scratch_dir; /* scratch only: the directory; copied, need not outlive the call */
     size_t limit_bytes;      /* most bytes of runs handed out at a time; 0: none */
     size_t mappings_budget;  /* most kernel mappings; 0: half of vm.max_map_count */
+    size_t move_min_bytes;   /* smaller objects are copied, not moved; 0: measured at run time */
 };
 
 /* Creates a space. `options` may be NULL for a private one with defaults.

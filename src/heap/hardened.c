@@ -120,10 +120,10 @@ static void *take_random(struct terrane_heap *heap, unsigned class)
 }
 
 /* Where guards cost mappings they may be used up: an object without one is better than none. */
-static void *alloc_large(struct terrane_heap *heap, size_t size, size_t align)
+void *tn_hardened_alloc_large(struct terrane_heap *heap, size_t size, size_t align, bool zeroed)
 {
-    void *guarded = tn_large_alloc_guarded(heap, size, align);
-    return guarded != NULL ? guarded : tn_large_alloc(heap, size, align, false);
+    void *guarded = tn_large_alloc_guarded(heap, size, align, zeroed);
+    return guarded != NULL ? guarded : tn_large_alloc(heap, size, align, zeroed);
 }
 
 void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align)
@@ -138,7 +138,7 @@ void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align)
             ? (with_canary <= TN_SMALL_MAX ? tn_class_of(with_canary) : TN_CLASS_NONE)
             : tn_class_aligned(align, with_canary);
     if (class == TN_CLASS_NONE)
-        return alloc_large(heap, size, align);
+        return tn_hardened_alloc_large(heap, size, align, false);
     void *pointer = take_random(heap, class);
     if (pointer != NULL)
         canary_set(heap, pointer);

@@ -136,7 +136,7 @@ void *tn_large_alloc(struct terrane_heap *heap, size_t size, size_t align, bool 
     return pointer;
 }
 
-void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t align)
+void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t align, bool zeroed)
 {
     const size_t page = tn_os_page_bytes();
     struct tn_wish wish = {.whole = true};
@@ -145,7 +145,7 @@ void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t alig
     const unsigned order = tn_order_of_bytes(wish.bytes);
     const unsigned aligned = tn_order_of_bytes(align);
     wish.slack = aligned > order ? aligned - order : 0;
-    char *pointer = alloc_pages(heap, &wish, false);
+    char *pointer = alloc_pages(heap, &wish, zeroed);
     if (pointer == NULL)
         return NULL;
     char *guard = pointer + wish.bytes - page;
@@ -238,7 +238,7 @@ static bool go_warm(struct journey *journey, bool may_move)
         object_create(heap, &wish, &journey->run) != 0)
         return false;
     journey->to = tn_block_addr(heap->space, journey->run.block);
-    if (!may_move || journey->kept < tn_move_threshold(true) ||
+    if (!may_move || journey->kept < tn_move_threshold(heap->space, true) ||
         tn_space_exchange(heap->space, journey->from, journey->to, journey->kept) != 0)
         copy_pages(journey);
     object_destroy(journey->space, tn_block_of(journey->space, journey->from), false);
@@ -292,8 +292,10 @@ static void *relocate(struct terrane_heap *heap, struct terrane_space *space, vo
     const struct tn_block *descriptor = tn_large_at(space, pointer);
     const bool may_move = heap->kind != TERRANE_KIND_PINNED &&
                           descriptor->kind != TERRANE_KIND_PINNED && tn_large_plain(descriptor);
-    if (!(bytes > kept && go_warm(&journey, may_move)) &&
-        !(may_move && kept >= tn_move_threshold(false) && go_moving(&journey)) &&
+    /* What moves to and fro finds its copies' pages warm; what grows needs ever more of them. */
+    const bool grows = bytes > kept;
+    if (!(grows && go_warm(&journey, may_move)) &&
+        !(may_move && kept >= tn_move_threshold(heap->space, !grows) && go_moving(&journey)) &&
         !go_copying(&journey))
         return NULL;
     want_huge(heap->space, journey.run.block, journey.run.order, bytes);

@@ -163,7 +163,7 @@ void tn_remote_collect(struct terrane_heap *heap);
 /* large.c */
 void *tn_large_alloc(struct terrane_heap *heap, size_t size, size_t align, bool zeroed);
 /* The same with an inaccessible page behind the object's last one. */
-void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t align);
+void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t align, bool zeroed);
 void tn_large_free(struct terrane_space *space, void *pointer);
 void *tn_large_resize(struct terrane_heap *heap, void *pointer, size_t size);
 int tn_large_resize_in_place(struct terrane_space *space, void *pointer, size_t size);
@@ -186,6 +186,8 @@ static inline bool tn_large_plain(const struct tn_block *descriptor)
 int tn_hardened_init(struct terrane_heap *heap);
 void tn_hardened_deinit(struct terrane_heap *heap);
 void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align);
+/* More than a slot holds, or aligned to more. */
+void *tn_hardened_alloc_large(struct terrane_heap *heap, size_t size, size_t align, bool zeroed);
 void tn_hardened_free(struct terrane_heap *heap, void *pointer);
 /* Frees what is in quarantine. */
 void tn_hardened_drain(struct terrane_heap *heap);

@@ -39,9 +39,9 @@ size_t tn_heap_usable(const struct terrane_space *space, const void *pointer)
     const unsigned class = class_at(space, pointer);
     if (class == TN_CLASS_NONE) {
         const struct tn_block *descriptor = tn_large_at(space, pointer);
-        if (descriptor == NULL)
-            tn_crime_invalid(space, pointer);
-        return tn_large_usable(descriptor);
+        if (descriptor != NULL)
+            return tn_large_usable(descriptor);
+        tn_crime_invalid(space, pointer);
     }
     const struct tn_slot at = tn_slot_at(space, pointer);
     if (!at.exact)
@@ -92,8 +92,9 @@ void *terrane_heap_alloc(struct terrane_heap *heap, size_t size)
 
 void *tn_heap_alloc_zeroed(struct terrane_heap *heap, size_t size)
 {
-    if (size > TN_SMALL_MAX && !heap->hardened && heap->space != NULL) {
-        void *large = tn_large_alloc(heap, size, TN_OBJECT_ALIGN, true);
+    if (size > TN_SMALL_MAX && heap->space != NULL) {
+        void *large = heap->hardened ? tn_hardened_alloc_large(heap, size, TN_OBJECT_ALIGN, true)
+                                     : tn_large_alloc(heap, size, TN_OBJECT_ALIGN, true);
         if (large == NULL)
             errno = ENOMEM;
         return large;
@@ -259,12 +260,13 @@ int terrane_resize_in_place(void *object, size_t size)
 int terrane_heap_move(struct terrane_heap *heap, void **object)
 {
     struct terrane_space *space = space_or_crime(*object);
-    const size_t bytes = tn_heap_usable(space, *object);
-    if (terrane_heap_of(*object) == heap)
+    const size_t bytes = tn_heap_usable(space, *object); /* no crime: an object starts here */
+    const struct tn_block *descriptor = tn_block_at(space, tn_block_of(space, *object));
+    if (heap_of_block(space, descriptor) == heap)
         return 0;
-    if (class_at(space, *object) == TN_CLASS_NONE && !heap->hardened)
+    if (descriptor->use == TN_USE_LARGE && !heap->hardened)
         return tn_large_move(heap, object);
-    if (tn_slot_at(space, *object).descriptor->kind == TERRANE_KIND_PINNED)
+    if (descriptor->kind == TERRANE_KIND_PINNED)
         return -EPERM;
     const int saved_errno = errno;
     void *target = tn_heap_alloc(heap, bytes);

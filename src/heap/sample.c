@@ -19,7 +19,7 @@ void *tn_sample_guarded(struct terrane_heap *heap, size_t size)
     heap->guard_left = heap->guard_rate;
     const size_t page = tn_os_page_bytes();
     const size_t rounded = tn_round_up(tn_max(size, 1), TN_OBJECT_ALIGN);
-    char *start = tn_large_alloc_guarded(heap, rounded, TN_OBJECT_ALIGN);
+    char *start = tn_large_alloc_guarded(heap, rounded, TN_OBJECT_ALIGN, false);
     if (start == NULL)
         return NULL;
     const size_t offset = tn_round_up(rounded, page) - rounded;

@@ -171,7 +171,7 @@ static unsigned next_length(const struct terrane_heap *heap, unsigned class)
 
 static void set_all_free(struct tn_block *descriptor, unsigned start, unsigned slots)
 {
-    uint64_t *words = &descriptor->bits[2 * start];
+    uint64_t *words = &descriptor->bits[2 * (size_t)start];
     for (; slots >= 64; slots -= 64)
         *words++ = UINT64_MAX;
     if (slots > 0)
@@ -211,7 +211,7 @@ static void span_destroy(struct terrane_heap *heap, uint32_t id)
     open_remove(heap, id);
     heap->span_counts[span->class]--;
     memset(&tn_mini(heap->space)[id], 0, span->length * sizeof(uint16_t));
-    memset(&descriptor->bits[2 * start], 0, 2u * span->length * sizeof(uint64_t));
+    memset(&descriptor->bits[2 * (size_t)start], 0, (size_t)2 * span->length * sizeof(uint64_t));
     descriptor->free_map |= tn_mask32(span->length) << start;
     roomy_update(heap, block);
     if (descriptor->free_map == UINT32_MAX && ++heap->empty_count > EMPTY_KEPT)
@@ -255,7 +255,7 @@ static unsigned take_bits(struct terrane_heap *heap, uint32_t id, void **out, un
 {
     struct tn_block *descriptor = tn_block_at(heap->space, id / TN_MINIPAGES);
     struct tn_span *span = &descriptor->spans[id % TN_MINIPAGES];
-    uint64_t *words = &descriptor->bits[2 * (id % TN_MINIPAGES)];
+    uint64_t *words = &descriptor->bits[2 * (size_t)(id % TN_MINIPAGES)];
     const size_t size = tn_classes[span->class].size;
     char *const base = tn_slot_addr(heap->space, id / TN_MINIPAGES, id % TN_MINIPAGES, 0, 0);
     const unsigned count = want < span->free_count ? want : span->free_count;
@@ -311,7 +311,7 @@ unsigned tn_span_give_run(struct terrane_heap *heap, const struct tn_slot *at,
                           void *const *pointers, unsigned count)
 {
     struct tn_span *span = at->span;
-    uint64_t *const words = &at->descriptor->bits[2 * at->start];
+    uint64_t *const words = &at->descriptor->bits[2 * (size_t)at->start];
     const char *base = tn_slot_addr(heap->space, at->block, at->start, 0, 0);
     const size_t bytes = (size_t)span->length << TN_MINIPAGE_SHIFT;
     const uint32_t magic = tn_classes[span->class].magic;

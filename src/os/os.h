@@ -96,8 +96,8 @@ int tn_os_populate(void *addr, size_t size);
 
 /* Moves the pages of [from, from + size) to `to` by page table. The source stays reserved: a
  * private one reads as zero, a shared one still shows the file. Neither range may overlap the
- * other. -ENOMEM, -EFAULT (source spans several mappings: move its parts), -ENOTSUP (no such verb).
- */
+ * other. -ENOMEM, -EFAULT (source spans several mappings: move its parts), -ENOTSUP (no such verb);
+ * -ENOMEM for want of the kernel's own memory may leave the target unmapped. */
 int tn_os_move(void *from, void *to, size_t size);
 
 enum tn_os_access { TN_OS_NONE, TN_OS_READ, TN_OS_WRITE };

@@ -256,9 +256,24 @@ int tn_os_populate(void *addr, size_t size)
     return memory_or_unsupported("populate");
 }
 
+/* Whether a range is more than one mapping: only then is growing it in place a bad address. */
+static bool spans_mappings(char *addr, size_t size)
+{
+    const size_t page = tn_os_page_bytes();
+    if (mremap(addr, size, size + page, 0) == MAP_FAILED)
+        return errno == EFAULT;
+    (void)munmap(addr + size, page); /* nothing was behind it, and so it grew */
+    return false;
+}
+
+/* Since Linux 6.17 the kernel also moves ranges of several mappings, one after the other; refused
+ * in the middle, it leaves some moved and a hole for the next, and does not say where. So it is
+ * given one mapping at a time, as kernels before it demand. */
 int tn_os_move(void *from, void *to, size_t size)
 {
     const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    if (spans_mappings(from, size))
+        return -EFAULT;
     if (mremap(from, size, size, flags, to) != MAP_FAILED)
         return 0;
     return unsupported() ? -ENOTSUP : expected("move", memory_or_spanning);

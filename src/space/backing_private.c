@@ -65,21 +65,31 @@ static void private_retire(struct terrane_space *space, uint32_t block, unsigned
     tn_lock_release(&space->lock);
 }
 
-/* Moves, in parts where the source spans several mappings. Once something has moved there is no way
- * back that could not fail too, so a part that the kernel refuses is copied. */
+/* Moves, in parts where the source spans several mappings: all the rest, or half as much as was
+ * tried last. Once something has moved there is no way back that could not fail too, so from then
+ * on, or if it must not fail, a part that the kernel refuses is copied. */
 static int move_parts(char *from, char *to, size_t bytes, bool may_fail)
 {
-    const int error = tn_os_move(from, to, bytes);
-    if (error == 0)
-        return 0;
-    if (error == -EFAULT && bytes > tn_os_page_bytes()) {
-        const size_t half = (size_t)1 << tn_highest_bit(bytes - 1);
-        const int first = move_parts(from, to, half, may_fail);
-        return first != 0 ? first : move_parts(from + half, to + half, bytes - half, false);
+    size_t part = bytes;
+    while (bytes > 0) {
+        const int error = tn_os_move(from, to, part);
+        if (error == -EFAULT && part > tn_os_page_bytes()) {
+            part = (size_t)1 << tn_highest_bit(part - 1);
+            continue;
+        }
+        if (error == -ENOMEM) /* the target may be gone; if not, its contents are void anyway */
+            (void)tn_os_map_private(to, part);
+        if (error != 0 && may_fail)
+            return error;
+        if (error != 0)
+            memcpy(to, from, part);
+        may_fail = false;
+        from += part;
+        to += part;
+        bytes -= part;
+        part = bytes;
     }
-    if (!may_fail)
-        memcpy(to, from, bytes);
-    return may_fail ? error : 0;
+    return 0;
 }
 
 static int private_move(struct terrane_space *from_space, char *from,

@@ -151,6 +151,7 @@ static int init_space(struct terrane_space *space, const struct terrane_space_op
     space->reserve_file =
         options->backing == TERRANE_BACKING_SCRATCH || options->huge_page_bytes != 0;
     space->limit_bytes = options->limit_bytes != 0 ? options->limit_bytes : SIZE_MAX;
+    space->move_min_bytes = options->move_min_bytes;
     space->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_SPACE);
     if (!private) {
         const int error = open_file(space, options);

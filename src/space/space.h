@@ -101,12 +101,13 @@ struct terrane_space {
     uint32_t id;          /* index in the registry */
     enum terrane_backing backing;
     const struct tn_backing_verbs *verbs;
-    bool lazy_commit;   /* blocks are made accessible one by one (strict overcommit) */
-    bool reserve_file;  /* file space is reserved at commit (scratch, huge-page memfd) */
-    int fd;             /* shared backings, else -1 */
-    size_t page_bytes;  /* of this space: ordinary or huge */
-    size_t limit_bytes; /* SIZE_MAX: none */
-    char *reservation;  /* the whole reservation: tables and blocks */
+    bool lazy_commit;      /* blocks are made accessible one by one (strict overcommit) */
+    bool reserve_file;     /* file space is reserved at commit (scratch, huge-page memfd) */
+    int fd;                /* shared backings, else -1 */
+    size_t page_bytes;     /* of this space: ordinary or huge */
+    size_t limit_bytes;    /* SIZE_MAX: none */
+    size_t move_min_bytes; /* 0: measured */
+    char *reservation;     /* the whole reservation: tables and blocks */
     size_t reservation_bytes;
     char *tables[TN_TABLES];
 
@@ -286,9 +287,10 @@ void tn_run_note(struct terrane_space *space, uint32_t block, uint8_t flag, unsi
 
 /* ---- when moving pays ---- */
 
-/* Smallest size from which moving pages is cheaper than copying them into warm (`warm`) or
- * untouched pages; measured when it has been asked often enough to matter. */
-size_t tn_move_threshold(bool warm);
+/* Smallest size from which moving pages into the space is cheaper than copying them into warm
+ * (`warm`) or untouched pages: what its options say, or measured when it has been asked often
+ * enough to matter. */
+size_t tn_move_threshold(const struct terrane_space *space, bool warm);
 
 /* Checks buddy, tables and counters against each other. Locked or quiet. */
 void tn_space_audit(const struct terrane_space *space);

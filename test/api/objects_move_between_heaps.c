@@ -98,6 +98,26 @@ static void test_pages_go_along(void **state)
     assert_int_equal(terrane_space_destroy(to_space), 0);
 }
 
+/* A space may be given the size from which objects move; smaller ones are copied. */
+static void test_smallest_to_move(void **state)
+{
+    (void)state;
+    struct terrane_space_options options = options_of(TERRANE_BACKING_PRIVATE);
+    options.move_min_bytes = 300 * KIB;
+    struct terrane_space *space = space_with(&options), *other = space_with(&options);
+    struct terrane_heap *from = heap_in(space), *to = heap_in(other);
+    for (size_t size = 296 * KIB; size <= 304 * KIB; size += 4 * KIB) {
+        const struct terrane_stats before = stats_of(other);
+        void *object = object_in(from, size);
+        assert_int_equal(terrane_heap_move(to, &object), 0);
+        assert_int_equal(GROWN(other, before, moves), size >= 300 * KIB);
+        assert_int_equal(GROWN(other, before, copies), size < 300 * KIB);
+        assert_contents(object, size, size);
+    }
+    assert_int_equal(terrane_space_destroy(space), 0);
+    assert_int_equal(terrane_space_destroy(other), 0);
+}
+
 static void test_pinned_stays(void **state)
 {
     (void)state;
@@ -170,8 +190,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_within_a_space), cmocka_unit_test(test_between_spaces),
-        cmocka_unit_test(test_pages_go_along), cmocka_unit_test(test_pinned_stays),
-        cmocka_unit_test(test_refused_move),   cmocka_unit_test(test_no_budget),
+        cmocka_unit_test(test_pages_go_along), cmocka_unit_test(test_smallest_to_move),
+        cmocka_unit_test(test_pinned_stays),   cmocka_unit_test(test_refused_move),
+        cmocka_unit_test(test_no_budget),
     };
     return RUN_TESTS(tests);
 }

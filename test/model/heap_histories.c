@@ -40,7 +40,8 @@ static void open_space(size_t i)
         .backing = backings[i],
         .window_bytes = (size_t)16 << 30,
         .scratch_dir = backings[i] == TERRANE_BACKING_SCRATCH ? "/tmp" : NULL,
-        .mappings_budget = i == 1 ? 50 : 0};
+        .mappings_budget = i == 1 ? 50 : 0,
+        .move_min_bytes = (size_t)32 << 10 << i};
     const int error = terrane_space_create(&options, &spaces[i]);
     EXPECT_THAT(error == 0, "%d", error);
 }

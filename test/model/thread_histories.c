@@ -161,7 +161,8 @@ static void game(enum terrane_backing backing, uint64_t seed, uint64_t steps)
     const struct terrane_space_options options = {
         .backing = backing,
         .window_bytes = (size_t)16 << 30,
-        .scratch_dir = backing == TERRANE_BACKING_SCRATCH ? "/tmp" : NULL};
+        .scratch_dir = backing == TERRANE_BACKING_SCRATCH ? "/tmp" : NULL,
+        .move_min_bytes = (size_t)64 << 10};
     EXPECT(terrane_space_create(&options, &space) == 0);
     EXPECT(pthread_barrier_init(&round_over, NULL, THREADS + 1) == 0);
     memset(players, 0, sizeof(players));

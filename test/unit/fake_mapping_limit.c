@@ -117,7 +117,8 @@ static void work(enum terrane_backing backing, unsigned long allow)
 {
     struct terrane_space *space = NULL;
     struct terrane_heap *heap = NULL;
-    const struct terrane_space_options options = {.backing = backing, .window_bytes = WINDOW};
+    const struct terrane_space_options options = {
+        .backing = backing, .window_bytes = WINDOW, .move_min_bytes = (size_t)32 << 10};
     void *arrays[ARRAYS];
     allowed = -1ul;
     EXPECT(terrane_space_create(&options, &space) == 0);
