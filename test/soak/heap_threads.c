@@ -12,7 +12,7 @@
 #define WORKERS  5
 #define BACKINGS 3
 #define SLOTS    2048
-#define LEFT_MAX 64
+#define LEFT_MAX 64 /* heaps at most, and more than there are threads */
 #define RESIDENT ((size_t)1500 << 20)
 
 struct parcel {
@@ -23,7 +23,13 @@ struct parcel {
 
 static struct terrane_space *spaces[BACKINGS];
 static _Atomic(struct parcel *) slots[SLOTS];
-static _Atomic(struct terrane_heap *) left[LEFT_MAX]; /* heaps without an owner */
+
+/* Heaps without an owner. */
+static pthread_mutex_t left_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct terrane_heap *left[LEFT_MAX];
+static size_t left_count;
+static _Atomic size_t heaps; /* with and without */
+
 static uint64_t soak_seed;
 static _Atomic uint64_t births, adopted, moved;
 static time_t end;
@@ -78,34 +84,54 @@ static void step(struct terrane_heap *heap, struct seeds *seeds)
     terrane_free(parcel);
 }
 
-/* One that was left, or a new one. */
-static struct terrane_heap *heap_get(struct seeds *seeds)
+/* Takes a heap that a thread has left, any of them; NULL if there is none. */
+static struct terrane_heap *left_take(struct seeds *seeds)
 {
-    struct terrane_heap *heap = atomic_exchange(&left[seeds_below(seeds, LEFT_MAX)], NULL);
-    if (heap != NULL) {
-        /* Whoever frees into an abandoned heap may hold it for a moment. */
-        while (terrane_heap_adopt(heap) != 0)
-            sched_yield();
-        atomic_fetch_add(&adopted, 1);
-        return heap;
+    pthread_mutex_lock(&left_mutex);
+    struct terrane_heap *heap = NULL;
+    if (left_count > 0) {
+        const size_t i = (size_t)seeds_below(seeds, left_count);
+        heap = left[i];
+        left[i] = left[--left_count];
     }
+    pthread_mutex_unlock(&left_mutex);
+    return heap;
+}
+
+static void left_put(struct terrane_heap *heap)
+{
+    pthread_mutex_lock(&left_mutex);
+    EXPECT(left_count < LEFT_MAX);
+    left[left_count++] = heap;
+    pthread_mutex_unlock(&left_mutex);
+}
+
+static struct terrane_heap *heap_create(struct seeds *seeds)
+{
+    struct terrane_heap *heap;
     const struct terrane_heap_options options = {.hardened = seeds_chance(seeds, 10)};
     struct terrane_space *space = spaces[seeds_below(seeds, BACKINGS)];
     const int error = terrane_heap_create(space, &options, &heap);
     EXPECT_THAT(error == 0, "%d", error);
+    atomic_fetch_add(&heaps, 1);
     return heap;
 }
 
-/* Leaves a heap, with its objects, to a later thread; false if there are enough heaps to be had. */
-static bool heap_leave(struct seeds *seeds, struct terrane_heap *heap)
+/* One that was left, or a new one while there are not enough. */
+static struct terrane_heap *heap_get(struct seeds *seeds)
 {
-    terrane_heap_abandon(heap);
-    for (int tries = 0; tries < 4 * LEFT_MAX; tries++) {
-        struct terrane_heap *none = NULL;
-        if (atomic_compare_exchange_strong(&left[seeds_below(seeds, LEFT_MAX)], &none, heap))
-            return true;
+    struct terrane_heap *heap = seeds_chance(seeds, 20) ? NULL : left_take(seeds);
+    if (heap == NULL && atomic_load(&heaps) < LEFT_MAX - WORKERS)
+        return heap_create(seeds);
+    while (heap == NULL) {
+        sched_yield(); /* there are so many that one is left soon */
+        heap = left_take(seeds);
     }
-    return false;
+    /* Whoever frees into an abandoned heap may hold it for a moment. */
+    while (terrane_heap_adopt(heap) != 0)
+        sched_yield();
+    atomic_fetch_add(&adopted, 1);
+    return heap;
 }
 
 static void live(struct terrane_heap *heap, struct seeds *seeds)
@@ -117,16 +143,13 @@ static void live(struct terrane_heap *heap, struct seeds *seeds)
         terrane_heap_trim(heap);
 }
 
-/* Where nobody wants its heap, a thread lives another life; at the end it leaves it as it is. */
 static void *worker(void *context)
 {
     struct seeds seeds = seeds_stream(soak_seed, atomic_fetch_add(&births, 1));
     struct terrane_heap *heap = heap_get(&seeds);
     live(heap, &seeds);
-    while (!heap_leave(&seeds, heap) && time(NULL) < end) {
-        EXPECT(terrane_heap_adopt(heap) == 0);
-        live(heap, &seeds);
-    }
+    terrane_heap_abandon(heap);
+    left_put(heap);
     return context;
 }
 
@@ -149,10 +172,8 @@ static void quiet_check(void)
         parcel_check(parcel);
         live++;
     }
-    for (size_t i = 0; i < LEFT_MAX; i++) {
-        struct terrane_heap *heap = atomic_load(&left[i]);
-        if (heap == NULL)
-            continue;
+    for (size_t i = 0; i < left_count; i++) {
+        struct terrane_heap *heap = left[i];
         EXPECT(terrane_heap_adopt(heap) == 0);
         terrane_heap_trim(heap);
         terrane_heap_audit(heap);
@@ -187,7 +208,8 @@ int main(void)
         const struct terrane_space_options options = {
             .backing = (enum terrane_backing)i,
             .window_bytes = (size_t)64 << 30,
-            .scratch_dir = i == TERRANE_BACKING_SCRATCH ? "/tmp" : NULL};
+            .scratch_dir = i == TERRANE_BACKING_SCRATCH ? "/tmp" : NULL,
+            .move_min_bytes = (size_t)64 << 10};
         const int error = terrane_space_create(&options, &spaces[i]);
         EXPECT_THAT(error == 0, "%d", error);
     }
