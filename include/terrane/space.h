@@ -36,7 +36,8 @@ struct terrane_space_options {
 
 /* Creates a space. `options` may be NULL for a private one with defaults.
  * Errors: -EINVAL (options contradict each other), -ENOMEM (no addresses), -ENOSPC, -EMFILE,
- * -ENOTSUP (no such huge page here), or what opening the scratch file gave (-ENOENT, -EACCES ...).
+ * -ENOTSUP (no such huge page here), -EFBIG (no file may be as large as the window: RLIMIT_FSIZE),
+ * or what opening the scratch file gave (-ENOENT, -EACCES ...).
  * The caller owns the space. Cost: a few system calls, whatever the window's size. */
 TERRANE_API int terrane_space_create(const struct terrane_space_options *options,
                                      struct terrane_space **out);

@@ -80,7 +80,8 @@ int tn_os_commit(void *addr, size_t size);
 /* Fresh private zero pages in place of whatever lies there; merges with its neighbours. -ENOMEM. */
 int tn_os_map_private(void *addr, size_t size);
 
-/* Maps a range of a file shared in place of whatever lies there. -ENOMEM. */
+/* Maps a range of a file shared in place of whatever lies there. -ENOMEM, -ENOTSUP (no such file
+ * can be mapped). */
 int tn_os_map_file(void *addr, size_t size, int fd, uint64_t offset_bytes);
 
 /* New private memory anywhere, zero, page-aligned. For process-local state. -ENOMEM. */
@@ -123,18 +124,20 @@ int tn_os_resident(void *addr, size_t size, unsigned char *out);
 
 /* ---- files ---- */
 
+/* Descriptors are never those of the standard streams, even where these are closed. */
+
 /* A memfd; huge_page_bytes 0, 2 MiB or 1 GiB. -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP. */
 int tn_os_file_memfd(const char *name, size_t huge_page_bytes, int *fd);
 
-/* An unlinked file in `dir`. -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENOSPC, -EMFILE, -ENFILE,
- * -ENOMEM, -ENOTSUP, -EIO. */
+/* An unlinked file in `dir`. Whatever the system says of that directory: -ENOENT, -ENOTDIR,
+ * -EACCES, -EROFS, -ENOSPC, -EMFILE ... */
 int tn_os_file_scratch(const char *dir, int *fd);
 
-/* Opens a named file: for reading, or created empty for reading and writing. Errors as above, and
- * -EEXIST never: an old file is emptied. */
+/* Opens a named file: for reading, or for reading and writing, created, or emptied if it is there.
+ * Errors as above. */
 int tn_os_file_open(const char *path, bool create, int *fd);
 
-/* Sets the size, sparse. -ENOSPC, -EFBIG, -EIO, -ENOMEM. */
+/* Sets the size, sparse. -ENOSPC, -EFBIG (RLIMIT_FSIZE too), -EIO, -ENOMEM. */
 int tn_os_file_resize(int fd, uint64_t size_bytes);
 
 /* Reserves space for a range of the file. -ENOSPC, -EIO, -ENOMEM, -ENOTSUP (the file system has no
@@ -147,13 +150,13 @@ int tn_os_file_punch(int fd, uint64_t offset_bytes, uint64_t size_bytes);
 /* Reads up to `size` bytes; *got is 0 at the end. -EIO. */
 int tn_os_file_read(int fd, void *buffer, size_t size, size_t *got);
 
-/* Writes all of `size` bytes. -ENOSPC, -EIO, -EFBIG, -EPIPE. */
+/* Writes all of `size` bytes. Whatever the system says: -ENOSPC, -EIO, -EFBIG, -EPIPE ... */
 int tn_os_file_write(int fd, const void *buffer, size_t size);
 
 /* Closes; cannot fail in a way that matters to us. */
 void tn_os_file_close(int fd);
 
-/* Maps `size` bytes of a file shared, anywhere. -ENOMEM. */
+/* Maps `size` bytes of a file shared, anywhere. -ENOMEM, -ENOTSUP. */
 int tn_os_file_map_shared(int fd, size_t size, void **out);
 
 /* ---- time, randomness, identity, sleep ---- */

@@ -2,6 +2,7 @@
  *
  * Each wrapper names the errors that its caller handles. An errno outside that list means that we
  * asked for nonsense, and going on would corrupt memory, so it ends the process with a message.
+ * What the system says of a path that the user named is the user's affair and is returned as it is.
  * EAGAIN counts as ENOMEM: the kernel uses both for "not now". Calls that a sandbox forbids (EPERM,
  * ENOSYS, EACCES from seccomp) count as -ENOTSUP where the verb has a fallback. */
 #define _GNU_SOURCE
@@ -75,6 +76,19 @@ static void sys_close(int fd)
     (void)syscall(SYS_close, fd);
 }
 
+/* In a process whose standard streams are closed a new file would become one of them, and what the
+ * program prints would be written into it. */
+static int above_streams(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    const int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    sys_close(fd);
+    if (higher < 0)
+        errno = EMFILE; /* it says EINVAL where the limit is so low */
+    return higher;
+}
+
 void tn_message_write(const char *text, size_t length)
 {
     while (length > 0) {
@@ -104,11 +118,8 @@ static int expected(const char *call, const int *allowed)
 
 static const int only_memory[] = {ENOMEM, 0};
 static const int memory_or_spanning[] = {ENOMEM, EFAULT, 0};
-static const int opening[] = {ENOENT,       ENOTDIR,    EACCES,  EROFS, ENOSPC, EMFILE,
-                              ENFILE,       ENOMEM,     EISDIR,  EPERM, ELOOP,  EIO,
-                              ENAMETOOLONG, EOPNOTSUPP, ETXTBSY, 0};
+static const int opening[] = {EMFILE, ENFILE, ENOMEM, 0};
 static const int sizing[] = {ENOSPC, EFBIG, EIO, ENOMEM, EOPNOTSUPP, EPERM, EINTR, EDQUOT, 0};
-static const int writing[] = {ENOSPC, EFBIG, EIO, EPIPE, EDQUOT, 0};
 
 /* Whether errno says that this kernel, or a sandbox, has no such call or flag. */
 static bool unsupported(void)
@@ -126,9 +137,12 @@ static int memory_or_unsupported(const char *call)
 
 size_t tn_os_page_bytes(void)
 {
-    static size_t page_bytes;
-    if (TN_UNLIKELY(page_bytes == 0))
+    static _Atomic size_t known; /* relaxed: whoever finds 0 asks, and all get the same answer */
+    size_t page_bytes = atomic_load_explicit(&known, memory_order_relaxed);
+    if (TN_UNLIKELY(page_bytes == 0)) {
         page_bytes = getauxval(AT_PAGESZ); /* sysconf would fault a page of libc's tables in */
+        atomic_store_explicit(&known, page_bytes, memory_order_relaxed);
+    }
     return page_bytes;
 }
 
@@ -188,7 +202,7 @@ int tn_os_map_file(void *addr, size_t size, int fd, uint64_t offset_bytes)
 {
     const int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
     if (mmap(addr, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset_bytes) == MAP_FAILED)
-        return expected("map_file", only_memory);
+        return errno == ENODEV ? -ENOTSUP : expected("map_file", only_memory);
     return 0;
 }
 
@@ -324,6 +338,7 @@ int tn_os_file_memfd(const char *name, size_t huge_page_bytes, int *fd)
         result = memfd_create(name, flags);
     if (result < 0 && (errno == ENODEV || unsupported()))
         return -ENOTSUP;
+    result = above_streams(result);
     if (result < 0)
         return expected("file_memfd", opening);
     *fd = result;
@@ -350,9 +365,9 @@ static int open_unlinked(const char *dir)
 
 int tn_os_file_scratch(const char *dir, int *fd)
 {
-    const int result = open_unlinked(dir);
+    const int result = above_streams(open_unlinked(dir));
     if (result < 0)
-        return expected("file_scratch", opening);
+        return -errno;
     *fd = result;
     return 0;
 }
@@ -360,15 +375,24 @@ int tn_os_file_scratch(const char *dir, int *fd)
 int tn_os_file_open(const char *path, bool create, int *fd)
 {
     const int flags = create ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY;
-    const int result = sys_open(path, flags | O_CLOEXEC, 0600);
+    const int result = above_streams(sys_open(path, flags | O_CLOEXEC, 0600));
     if (result < 0)
-        return expected("file_open", opening);
+        return -errno;
     *fd = result;
     return 0;
 }
 
+/* Past its RLIMIT_FSIZE the kernel would end the process by SIGXFSZ. */
+static bool beyond_file_limit(uint64_t size_bytes)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && size_bytes > limit.rlim_cur;
+}
+
 int tn_os_file_resize(int fd, uint64_t size_bytes)
 {
+    if (beyond_file_limit(size_bytes))
+        return -EFBIG;
     if (ftruncate(fd, (off_t)size_bytes) == 0)
         return 0;
     return errno == EINVAL ? -EFBIG : expected("file_resize", sizing);
@@ -416,7 +440,7 @@ int tn_os_file_write(int fd, const void *buffer, size_t size)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return expected("file_write", writing);
+            return -errno;
         at += n;
         size -= (size_t)n;
     }
@@ -432,7 +456,7 @@ int tn_os_file_map_shared(int fd, size_t size, void **out)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
-        return expected("file_map_shared", only_memory);
+        return errno == ENODEV ? -ENOTSUP : expected("file_map_shared", only_memory);
     *out = p;
     return 0;
 }
