@@ -171,8 +171,9 @@ static void resizes(struct terrane_space *space, enum terrane_backing backing)
 static void test_mappings(void **state)
 {
     (void)state;
-    struct terrane_space *spaces[2] = {space_of_backing(TERRANE_BACKING_PRIVATE),
-                                       space_of_backing(TERRANE_BACKING_PRIVATE)};
+    struct terrane_space_options options = options_of(TERRANE_BACKING_PRIVATE);
+    options.move_min_bytes = 256 * KIB; /* whatever this machine's measure would be */
+    struct terrane_space *spaces[2] = {space_with(&options), space_with(&options)};
     struct terrane_heap *ends[2] = {heap_in(spaces[0]), heap_in(spaces[1])};
     static void *objects[500];
     for (size_t i = 0; i < 500; i++)
