@@ -93,10 +93,16 @@ static void canary_set(const struct terrane_heap *heap, void *pointer)
     memcpy(canary_place(&at, pointer), &canary, sizeof(canary));
 }
 
+/* The fill in the canary's place tells a thread that cannot look at the slot's bits that the owner
+ * has freed the object before. */
 static void canary_check(const struct tn_slot *at, const void *pointer)
 {
     const uint64_t canary = canary_of(pointer);
-    if (memcmp(canary_place(at, pointer), &canary, sizeof(canary)) != 0)
+    const uint64_t fill = FILL_BYTE * UINT64_C(0x0101010101010101);
+    const char *place = canary_place(at, pointer);
+    if (memcmp(place, &fill, sizeof(fill)) == 0)
+        tn_crime_double(pointer);
+    if (memcmp(place, &canary, sizeof(canary)) != 0)
         tn_die("write past the end: pointer %p has %z usable bytes", pointer,
                (size_t)tn_classes[at->span->class].size - TN_CANARY_BYTES);
 }
@@ -183,15 +189,29 @@ void tn_hardened_drain(struct terrane_heap *heap)
 
 /* Whether the slot is free, held or on its way back. The owner may ask about its own slots; of
  * other heaps only the remote bit can be read. */
-static bool freed_before(const struct terrane_heap *heap, const struct tn_slot *at, bool own)
+static bool freed_before(const struct terrane_space *space, const struct tn_slot *at, bool own)
 {
-    const _Atomic uint64_t *remote = tn_remote_bits(heap->space, at->block);
+    const _Atomic uint64_t *remote = tn_remote_bits(space, at->block);
     /* relaxed: the caller has no claim on the slot if the bit is set, whenever that happened */
     if ((atomic_load_explicit(&remote[at->word], memory_order_relaxed) & at->bit) != 0)
         return true;
-    return own &&
-           ((at->descriptor->bits[at->word] | tn_held_bits(heap->space, at->block)[at->word]) &
-            at->bit) != 0;
+    return own && ((at->descriptor->bits[at->word] | tn_held_bits(space, at->block)[at->word]) &
+                   at->bit) != 0;
+}
+
+/* Finds crimes at the free of an object of a hardened heap. */
+static void check_freed(const struct terrane_space *space, const struct tn_slot *at,
+                        const void *pointer, bool own)
+{
+    if (freed_before(space, at, own))
+        tn_crime_double(pointer);
+    canary_check(at, pointer);
+}
+
+void tn_hardened_free_remote(struct terrane_space *space, const struct tn_slot *at, void *pointer)
+{
+    check_freed(space, at, pointer, false);
+    tn_remote_give(space, &pointer, 1);
 }
 
 void tn_hardened_free(struct terrane_heap *heap, void *pointer)
@@ -205,11 +225,10 @@ void tn_hardened_free(struct terrane_heap *heap, void *pointer)
     if (!at.exact)
         tn_crime_invalid(heap->space, pointer);
     const bool own = atomic_load_explicit(&at.descriptor->heap, memory_order_relaxed) == heap->id;
-    if (freed_before(heap, &at, own))
-        tn_crime_double(pointer);
-    canary_check(&at, pointer);
-    if (own)
-        enter_quarantine(heap, &at, pointer);
-    else
-        tn_remote_give(heap->space, &pointer, 1);
+    if (!own) {
+        tn_hardened_free_remote(heap->space, &at, pointer);
+        return;
+    }
+    check_freed(heap->space, &at, pointer, true);
+    enter_quarantine(heap, &at, pointer);
 }

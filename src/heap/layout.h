@@ -189,6 +189,8 @@ void *tn_hardened_alloc(struct terrane_heap *heap, size_t size, size_t align);
 /* More than a slot holds, or aligned to more. */
 void *tn_hardened_alloc_large(struct terrane_heap *heap, size_t size, size_t align, bool zeroed);
 void tn_hardened_free(struct terrane_heap *heap, void *pointer);
+/* A small object, freed by a thread that does not own its hardened heap. */
+void tn_hardened_free_remote(struct terrane_space *space, const struct tn_slot *at, void *pointer);
 /* Frees what is in quarantine. */
 void tn_hardened_drain(struct terrane_heap *heap);
 /* Bytes of a slot that hold the canary. */

@@ -177,6 +177,8 @@ void terrane_free(void *object)
         struct terrane_heap *heap = heap_of_block(space, at.descriptor);
         if (owned_by_me(heap))
             tn_heap_free(heap, object);
+        else if (heap->hardened)
+            tn_hardened_free_remote(space, &at, object);
         else
             tn_remote_give(space, &object, 1);
     }

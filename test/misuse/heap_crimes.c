@@ -161,6 +161,19 @@ static void overflow(size_t size)
     terrane_free(object);
 }
 
+static void overflow_freed_in_thread(size_t size)
+{
+    char *object = accused(object_get(heap_get(true), size));
+    object[terrane_usable_size(object)] ^= 1;
+    thread_run(free_it, object);
+}
+
+/* The owner first, whose quarantine no other thread can look into. */
+static void free_then_in_thread(size_t size)
+{
+    thread_run(free_it, gone(heap_get(true), size));
+}
+
 static void write_after_free(size_t size)
 {
     struct terrane_heap *heap = heap_get(true);
@@ -186,6 +199,7 @@ static const struct misuse_case cases[] = {
     {"free-twice-medium-hardened", MESSAGE_DOUBLE, free_twice_hardened, MEDIUM, false},
     {"free-twice-large-hardened", MESSAGE_DOUBLE, free_twice_hardened, LARGE, false},
     {"free-twice-in-thread", MESSAGE_DOUBLE, free_twice_in_thread, SMALL, false},
+    {"free-then-in-thread", MESSAGE_DOUBLE, free_then_in_thread, SMALL, false},
     {"resize-freed", MESSAGE_DOUBLE, resize_freed, LARGE, false},
     {"resize-freed-in-place", MESSAGE_DOUBLE, resize_freed_in_place, LARGE, false},
     {"move-freed", MESSAGE_DOUBLE, move_freed, LARGE, false},
@@ -213,6 +227,7 @@ static const struct misuse_case cases[] = {
     {"usable-size-of-inside-large", MESSAGE_INSIDE, usable_size_of_inside, LARGE, false},
     {"overflow-small", MESSAGE_PAST_END("40"), overflow, SMALL, false},
     {"overflow-medium", MESSAGE_PAST_END("3064"), overflow, MEDIUM, false},
+    {"overflow-freed-in-thread", MESSAGE_PAST_END("40"), overflow_freed_in_thread, SMALL, false},
     {"write-after-free", MESSAGE_AFTER_FREE, write_after_free, SMALL, false},
     {"write-after-free-found-by-trim", MESSAGE_AFTER_FREE, write_after_free_found_by_trim, SMALL,
      false},
