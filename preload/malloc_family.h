@@ -11,4 +11,7 @@
 void free_sized(void *pointer, size_t size);
 void free_aligned_sized(void *pointer, size_t align, size_t size);
 
+/* <sys/mman.h>, which is for the os floor alone. */
+int mlockall(int flags);
+
 #endif

@@ -1,7 +1,10 @@
 /* Spaces: a reserved window of addresses and what backs it.
  *
  * A space is where heaps live. Its window costs addresses only; memory is used as far as it is
- * touched. All calls may be made from any thread. */
+ * touched. All calls may be made from any thread.
+ *
+ * A process that locks its memory must give mlockall MCL_ONFAULT too: without it the kernel touches
+ * every page of every window. (The drop-in malloc does so by itself.) */
 #ifndef TERRANE_SPACE_H
 #define TERRANE_SPACE_H
 

@@ -116,6 +116,10 @@ int tn_os_guard(void *addr, size_t size);
 /* Undoes tn_os_guard; pages read as zero. -ENOMEM, -ENOTSUP. */
 int tn_os_unguard(void *addr, size_t size);
 
+/* mlockall with these MCL_ flags, but that pages are locked when they are touched: what a window
+ * has not used stays untouched. Whatever the system says: -ENOMEM, -EPERM, -EINVAL ... */
+int tn_os_lock_all(int flags);
+
 /* Names a private range in /proc/self/maps. A hint: it cannot fail. */
 void tn_os_name(void *addr, size_t size, const char *name);
 

@@ -21,6 +21,7 @@
     X(advise_huge, (void *addr, size_t size, bool wanted), (addr, size, wanted))                   \
     X(guard, (void *addr, size_t size), (addr, size))                                              \
     X(unguard, (void *addr, size_t size), (addr, size))                                            \
+    X(lock_all, (int flags), (flags))                                                              \
     X(resident, (void *addr, size_t size, unsigned char *out), (addr, size, out))                  \
     X(file_memfd, (const char *name, size_t huge, int *fd), (name, huge, fd))                      \
     X(file_scratch, (const char *dir, int *fd), (dir, fd))                                         \

@@ -1,7 +1,7 @@
 /* Faults on demand, for tests: makes the n-th call of an os verb fail.
  *
  * Linked only into test programs, with -Wl,--wrap for every verb that can fail (the Makefile takes
- * the list from os.h), so that the library itself has no seam and no cost. */
+ * the list from os_fault.o), so that the library itself has no seam and no cost. */
 #ifndef TN_OS_FAULT_H
 #define TN_OS_FAULT_H
 

@@ -316,6 +316,11 @@ int tn_os_unguard(void *addr, size_t size)
     return madvise(addr, size, MADV_GUARD_REMOVE) == 0 ? 0 : memory_or_unsupported("unguard");
 }
 
+int tn_os_lock_all(int flags)
+{
+    return syscall(SYS_mlockall, flags | MCL_ONFAULT) == 0 ? 0 : -errno; /* mlockall is ours */
+}
+
 void tn_os_name(void *addr, size_t size, const char *name)
 {
     (void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, addr, size, name);
