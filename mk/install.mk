@@ -12,6 +12,7 @@ CMAKEDIR   ?= $(LIBDIR)/cmake/Terrane
 INSTALL    ?= install
 
 HEADERS := $(wildcard include/terrane/*.h)
+BENCH_SCRIPTS := $(wildcard bench/programs/*)
 MAN1    := $(wildcard docs/man/*.1)
 MAN3    := $(wildcard docs/man/*.3)
 MAN7    := $(wildcard docs/man/*.7)
@@ -36,6 +37,7 @@ FILL_IN = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' \
 install: all
 	$(call into,$(BINDIR),755,$(TOOL))
 	$(call into,$(LIBEXECDIR)/terrane/bench,755,$(BENCH))
+	$(call into,$(LIBEXECDIR)/terrane/bench/programs,644,$(BENCH_SCRIPTS))
 	$(call into,$(INCLUDEDIR)/terrane,644,$(HEADERS))
 	$(call into,$(LIBDIR),644,$(LIB_A) $(MALLOC_A))
 	for lib in $(SHARED_LIBS); do \

@@ -53,6 +53,9 @@ command_works() {
     "$bin/terrane" --version | grep -qF "$version" || fail "terrane --version"
     "$bin/terrane" run --output "$stage/report" -- true || fail "terrane run exits with $?"
     [ -s "$stage/report" ] || fail "terrane run wrote no report"
+    "$bin/terrane" bench programs --quick --rounds 1 --cases perl --contenders glibc,terrane \
+        >"$stage/bench" 2>&1 || fail "terrane bench exits with $?: $(cat "$stage/bench")"
+    grep -q "^perl " "$stage/bench" || fail "the installed bench finds no scripts"
     echo "ok: the installed command"
 }
 
