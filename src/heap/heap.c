@@ -137,6 +137,7 @@ static void init_lists(struct terrane_heap *heap)
     }
     for (unsigned list = 0; list < TN_ROOMY_LISTS; list++)
         heap->roomy[list] = TN_NONE;
+    heap->roomy_lists = 0;
     heap->small_blocks = TN_NONE;
     heap->small_count = 0;
     heap->empty_count = 0;

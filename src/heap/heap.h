@@ -29,8 +29,8 @@
 #define TN_MINI_CODE(class, distance) ((uint16_t)((class) << 5 | (distance) << 11))
 
 /* Lists of blocks by their longest run of free minipages: at least 1, 2, 4, 8, 16, 32. */
-#define TN_ROOMY_LISTS 6
-#define TN_ROOMY_NONE  TN_ROOMY_LISTS
+#define TN_ROOMY_LISTS 33 /* a block has 32 minipages */
+#define TN_ROOMY_NONE  0
 
 struct tn_cache {
     void **top;     /* next free place; the newest slot is below it */
@@ -61,7 +61,8 @@ struct terrane_heap {
     unsigned fresh_debt;              /* refills since the last fresh span, times fresh_ratio */
     uint32_t open[TN_CLASSES];        /* spans with free slots, newest first */
     uint32_t span_counts[TN_CLASSES]; /* spans of each class */
-    uint32_t roomy[TN_ROOMY_LISTS];   /* blocks with free minipages */
+    uint32_t roomy[TN_ROOMY_LISTS];   /* blocks by their longest run of free minipages */
+    uint32_t roomy_lists;             /* bit n - 1: list n has a block */
     uint32_t small_blocks;            /* list of all blocks of small objects */
     uint32_t small_count;
     uint32_t empty_count; /* of them, blocks without a span */

@@ -2,8 +2,8 @@
  *
  * For each class the heap keeps a list of the spans that have room; the newest one serves. A class
  * without room takes a fresh span: from a block whose longest run of free minipages is known to be
- * long enough (blocks are kept in six lists by that length), else from a new block. So the work is
- * bounded by constants: bits of a word, words of a span, lists of blocks.
+ * long enough, and no longer than need be (blocks are kept in a list for each length), else from a
+ * new block. So the work is bounded by constants: bits of a word, words of a span, lists of blocks.
  *
  * Spans start short and grow with the class: the first ones of a class are as short as its slots
  * allow, so that a small program touches little; once a class has many spans the next ones are
@@ -54,6 +54,8 @@ static void roomy_remove(struct terrane_heap *heap, const struct tn_block *descr
         tn_block_at(heap->space, descriptor->prev)->next = descriptor->next;
     else
         heap->roomy[descriptor->roomy] = descriptor->next;
+    if (heap->roomy[descriptor->roomy] == TN_NONE)
+        heap->roomy_lists &= ~((uint32_t)1 << (descriptor->roomy - 1));
     if (descriptor->next != TN_NONE)
         tn_block_at(heap->space, descriptor->next)->prev = descriptor->prev;
 }
@@ -62,8 +64,7 @@ static void roomy_remove(struct terrane_heap *heap, const struct tn_block *descr
 static void roomy_update(struct terrane_heap *heap, uint32_t block)
 {
     struct tn_block *descriptor = tn_block_at(heap->space, block);
-    const unsigned run = tn_longest_run32(descriptor->free_map);
-    const unsigned list = run == 0 ? TN_ROOMY_NONE : tn_highest_bit(run);
+    const unsigned list = tn_longest_run32(descriptor->free_map);
     if (list == descriptor->roomy)
         return;
     roomy_remove(heap, descriptor);
@@ -75,6 +76,7 @@ static void roomy_update(struct terrane_heap *heap, uint32_t block)
     if (descriptor->next != TN_NONE)
         tn_block_at(heap->space, descriptor->next)->prev = block;
     heap->roomy[list] = block;
+    heap->roomy_lists |= (uint32_t)1 << (list - 1);
 }
 
 static void blocks_link(struct terrane_heap *heap, uint32_t block)
@@ -141,20 +143,29 @@ static uint32_t span_places(uint32_t free_map, unsigned length, unsigned align)
     return tn_run_starts32(free_map, length) & aligned[tn_lowest_bit(align)];
 }
 
-/* A block of this heap with room for the span, and where; lists are tried from the shortest run
- * that is long enough, so at most six blocks are looked at. */
+/* Where in a block a span goes: where it leaves no minipage free beside it, else at the start of a
+ * run, so that long runs stay long. */
+static unsigned snug_place(uint32_t places, uint32_t free_map, unsigned length)
+{
+    const uint32_t at_start = places & ~(free_map << 1);
+    const uint32_t snug = at_start & ~(uint32_t)((uint64_t)free_map >> length);
+    return tn_lowest_bit(snug != 0 ? snug : at_start != 0 ? at_start : places);
+}
+
+/* A block of this heap with room for the span, and where: the newest block whose longest run is the
+ * shortest that will do. Spans that must be aligned may need a longer one. */
 static bool find_room(const struct terrane_heap *heap, unsigned class, unsigned length,
                       uint32_t *block, unsigned *start)
 {
-    for (unsigned list = tn_order_up(length); list < TN_ROOMY_LISTS; list++) {
-        if (heap->roomy[list] == TN_NONE)
-            continue;
-        const uint32_t free_map = tn_block_at(heap->space, heap->roomy[list])->free_map;
+    uint32_t lists = heap->roomy_lists & ~tn_mask32(length - 1);
+    for (; lists != 0; lists &= lists - 1) {
+        const uint32_t candidate = heap->roomy[tn_lowest_bit(lists) + 1];
+        const uint32_t free_map = tn_block_at(heap->space, candidate)->free_map;
         const uint32_t places = span_places(free_map, length, tn_classes[class].align);
         if (places == 0)
             continue;
-        *block = heap->roomy[list];
-        *start = tn_lowest_bit(places);
+        *block = candidate;
+        *start = snug_place(places, free_map, length);
         return true;
     }
     return false;

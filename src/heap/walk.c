@@ -113,7 +113,7 @@ static void audit_block(const struct terrane_heap *heap, uint32_t block, uint32_
     tn_check(atomic_load_explicit(&descriptor->heap, memory_order_relaxed) == heap->id);
     tn_check(tn_buddy_order(&space->buddy, block) == 0);
     const unsigned run = tn_longest_run32(descriptor->free_map);
-    tn_check(descriptor->roomy == (run == 0 ? TN_ROOMY_NONE : tn_highest_bit(run))); /* I4 */
+    tn_check(descriptor->roomy == run); /* I4 */
     for (unsigned start = 0; start < TN_MINIPAGES;) {
         if ((descriptor->free_map >> start & 1) != 0) {
             tn_check(tn_mini(space)[(size_t)block * TN_MINIPAGES + start] == 0); /* I1 */
@@ -157,8 +157,10 @@ static void audit_small(const struct terrane_heap *heap)
 
 static void audit_roomy(const struct terrane_heap *heap)
 {
-    for (unsigned list = 0; list < TN_ROOMY_LISTS; list++) {
+    tn_check(heap->roomy[TN_ROOMY_NONE] == TN_NONE);
+    for (unsigned list = 1; list < TN_ROOMY_LISTS; list++) {
         uint32_t prev = TN_NONE;
+        tn_check((heap->roomy_lists >> (list - 1) & 1) == (heap->roomy[list] != TN_NONE)); /* I4 */
         for (uint32_t block = heap->roomy[list]; block != TN_NONE;) {
             const struct tn_block *descriptor = tn_block_at(heap->space, block);
             tn_check(descriptor->roomy == list && descriptor->prev == prev); /* I4 */

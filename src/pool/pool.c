@@ -16,6 +16,11 @@
 #define DIRTY_MIN_BYTES  (32 * TN_MIB)
 #define DIRTY_PEAK_SHARE 2
 
+/* As long as untouched pages are asked for, dirty ones may stay only as far as all together is no
+ * more than the peak, this share of it and this many bytes. */
+#define ROOM_PEAK_SHARE 8
+#define ROOM_BYTES      TN_MIB
+
 /* Of dirty pages that nobody has wanted for this long, half are given back. */
 #define DECAY_NS 500000000u
 
@@ -195,6 +200,16 @@ static int clean_tail(struct terrane_space *space, const struct tn_wish *wish,
     return tn_space_discard(space, tn_block_addr(space, run->block) + used, tail);
 }
 
+/* Untouched pages are about to be used because the dirty ones are of other sizes, which go. */
+static void make_room(struct terrane_space *space)
+{
+    const size_t peak = tn_counted(space, TN_COUNT_RUN_BYTES_PEAK);
+    const size_t used = tn_counted(space, TN_COUNT_RUN_BYTES);
+    const size_t keep = peak + peak / ROOM_PEAK_SHARE + ROOM_BYTES - tn_min(used, peak);
+    if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
+        (void)purge(space, keep);
+}
+
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
 {
     if (tn_order_of_bytes(wish->bytes) > TN_ORDER_MAX)
@@ -206,6 +221,8 @@ int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, str
         tn_space_uncharge(space, wish->bytes);
         return wish->warm ? -EAGAIN : -ENOMEM;
     }
+    if (out->zero && !wish->cold)
+        make_room(space);
     if (!wish->cold)
         error = tn_space_commit(space, tn_block_addr(space, out->block), wish->bytes);
     if (error == 0)

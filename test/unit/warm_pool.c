@@ -379,6 +379,34 @@ static void test_budget(void **state)
     check_budget(3 * TN_MIB + PAGE, 24);
 }
 
+/* Small warm runs are of no use to large wishes. They do not stay beside them: all together stays
+ * within an eighth and 1 MiB of the most that was in use at a time. */
+static void test_room(void **state)
+{
+    (void)state;
+    enum { SMALL = 16 * 24, LARGE = 24 };
+    struct terrane_space *space = space_make(TERRANE_BACKING_PRIVATE);
+    struct tn_run runs[SMALL];
+    for (unsigned i = 0; i < SMALL; i++)
+        runs[i] = written_run(space, TN_BLOCK_BYTES);
+    const struct tn_run between = written_run(space, TN_BLOCK_BYTES);
+    for (unsigned i = 0; i < SMALL; i++)
+        tn_pool_release(space, runs[i].block, runs[i].order, TN_BLOCK_BYTES);
+    assert_int_equal(tn_counted(space, TN_COUNT_DIRTY_BYTES), SMALL * TN_BLOCK_BYTES);
+    const size_t peak = tn_counted(space, TN_COUNT_RUN_BYTES_PEAK);
+    for (unsigned i = 0; i < LARGE; i++) {
+        runs[i] = written_run(space, TN_MIB);
+        const size_t used = tn_counted(space, TN_COUNT_RUN_BYTES);
+        assert_true(used + tn_counted(space, TN_COUNT_DIRTY_BYTES) <= peak + peak / 8 + TN_MIB);
+    }
+    assert_true(tn_counted(space, TN_COUNT_DIRTY_BYTES) > 0);
+    for (unsigned i = 0; i < LARGE; i++)
+        tn_pool_release(space, runs[i].block, runs[i].order, TN_MIB);
+    tn_pool_release(space, between.block, between.order, TN_BLOCK_BYTES);
+    tn_space_audit(space);
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
 /* The limit is of bytes handed out; a refusal changes nothing. */
 static void test_limit(void **state)
 {
@@ -404,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_cutting),
         cmocka_unit_test(test_slack),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_private_histories),
         cmocka_unit_test(test_shared_histories),
