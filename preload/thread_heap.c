@@ -1,13 +1,15 @@
 /* The calling thread's heap; see thread_heap.h.
  *
- *   first allocation   the thread obtains an abandoned heap or a new one, and a key's destructor is
- *                      armed to take it back
- *   thread exit        the destructor leaves the heap to the next thread. Other destructors may run
- *                      later and allocate: the thread then obtains a heap again, and the key is
- * armed again. POSIX promises only a few rounds of destructors; from the last one on the thread
- * uses the late heap, which all such threads share under a lock fork               all locks are
- * taken in rank order, so that the child finds every structure whole; heaps of threads that are not
- * in the child are lost there
+ * At its first allocation a thread obtains an abandoned heap or a new one, and a key's destructor
+ * is armed to take it back.
+ *
+ * At its end the destructor leaves the heap to the next thread. Other destructors may run later and
+ * allocate: the thread then obtains a heap again, and the key is armed again. POSIX promises only a
+ * few rounds of destructors; from the last one on the thread uses the late heap, which all such
+ * threads share under a lock.
+ *
+ * At fork all locks are taken in rank order, so that the child finds every structure whole; heaps
+ * of threads that are not in the child are lost there.
  *
  * A process whose program never starts a thread pays for none of this but one key. */
 #include "thread_heap.h"

@@ -80,7 +80,9 @@ static int check_runnable(const char *path)
 static const char *privilege_of(const struct image *image)
 {
     struct stat info;
-    if (fstat(image->fd, &info) == 0 && (info.st_mode & S_ISUID) != 0)
+    if (fstat(image->fd, &info) != 0)
+        return NULL;
+    if ((info.st_mode & S_ISUID) != 0)
         return "set-uid";
     if ((info.st_mode & S_ISGID) != 0 && (info.st_mode & S_IXGRP) != 0)
         return "set-gid";

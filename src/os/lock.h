@@ -18,8 +18,7 @@ enum tn_lock_rank {
     TN_RANK_HEAP,     /* the list of large objects of one heap */
     TN_RANK_REGISTRY, /* the table of spaces */
     TN_RANK_SPACE,    /* a space's runs: buddy, commit frontier, extents */
-    TN_RANK_PROFILE,  /* the profiler's table */
-    TN_RANK_REPORT,   /* the report page's slow parts */
+    TN_RANK_PROFILE,  /* the profiler's tables */
     TN_RANK_COUNT
 };
 
