@@ -2,8 +2,8 @@
  *
  * A class's shortest span is the shortest run of minipages that wastes at most a fortieth and holds
  * four slots, or that its slots fill exactly. Powers of two from 4 KiB up start at multiples of
- * their size, so that their slots are aligned to it. A cache holds at most 256 slots and 16 KiB of
- * a class up to 256 bytes, 8 KiB up to 1 KiB, two slots above 2 KiB, else 4 KiB. */
+ * their size, so that their slots are aligned to it. A cache holds at most 256 slots and 24 KiB of
+ * a class up to 256 bytes, 16 KiB up to 1 KiB, two slots above 2 KiB, else 4 KiB. */
 #include "heap/classes.h"
 
 /* size, magic, span, align, cached */
@@ -13,22 +13,22 @@ const struct tn_class tn_classes[TN_CLASSES] = {
     {32, 134217728u, 1, 1, 256},
     {48, 89478486u, 1, 1, 256},
     {64, 67108864u, 1, 1, 256},
-    {80, 53687092u, 1, 1, 204},
-    {96, 44739243u, 1, 1, 170},
-    {112, 38347923u, 1, 1, 146},
-    {128, 33554432u, 1, 1, 128},
-    {160, 26843546u, 2, 1, 102},
-    {192, 22369622u, 2, 1, 85},
-    {224, 19173962u, 1, 1, 73},
-    {256, 16777216u, 1, 1, 64},
-    {320, 13421773u, 3, 1, 25},
-    {384, 11184811u, 3, 1, 21},
-    {448, 9586981u, 2, 1, 18},
-    {512, 8388608u, 1, 1, 16},
-    {640, 6710887u, 5, 1, 12},
-    {768, 5592406u, 3, 1, 10},
-    {896, 4793491u, 4, 1, 9},
-    {1024, 4194304u, 1, 1, 8},
+    {80, 53687092u, 1, 1, 256},
+    {96, 44739243u, 1, 1, 256},
+    {112, 38347923u, 1, 1, 219},
+    {128, 33554432u, 1, 1, 192},
+    {160, 26843546u, 2, 1, 153},
+    {192, 22369622u, 2, 1, 128},
+    {224, 19173962u, 1, 1, 109},
+    {256, 16777216u, 1, 1, 96},
+    {320, 13421773u, 3, 1, 51},
+    {384, 11184811u, 3, 1, 42},
+    {448, 9586981u, 2, 1, 36},
+    {512, 8388608u, 1, 1, 32},
+    {640, 6710887u, 5, 1, 25},
+    {768, 5592406u, 3, 1, 21},
+    {896, 4793491u, 4, 1, 18},
+    {1024, 4194304u, 1, 1, 16},
     {1280, 3355444u, 5, 1, 3},
     {1536, 2796203u, 3, 1, 2},
     {1792, 2396746u, 7, 1, 2},

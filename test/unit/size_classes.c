@@ -33,7 +33,7 @@ static size_t cached_slots(size_t size)
 {
     if (size > 2048)
         return 2;
-    const size_t bytes = size <= 256 ? 16 * TN_KIB : size <= 1024 ? 8 * TN_KIB : 4 * TN_KIB;
+    const size_t bytes = size <= 256 ? 24 * TN_KIB : size <= 1024 ? 16 * TN_KIB : 4 * TN_KIB;
     return tn_min(CACHE_SLOTS, bytes / size);
 }
 
