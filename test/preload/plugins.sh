@@ -185,26 +185,51 @@ C
 expect_status 0 env LD_PRELOAD="$preload" ./namespaces
 
 # dlopen of the drop-in itself, without its being the program's malloc: it loads, its calls work by
-# name, and it does not take over.
-compile loads_it -ldl <<'C'
+# name, and it does not take over. After dlclose threads that have used it can end, and the process
+# can fork and exit.
+compile loads_it -ldl -pthread <<'C'
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void *(*other_malloc)(size_t);
+static void (*other_free)(void *);
+static pthread_barrier_t barrier;
+static void *use(void *context)
+{
+    other_free(other_malloc(100));
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier); /* closed now */
+    return context;
+}
 int main(int argc, char **argv)
 {
     void *library = argc == 2 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
     if (library == NULL)
         return puts(dlerror()), 1;
-    void *(*other_malloc)(size_t);
-    void (*other_free)(void *);
     *(void **)&other_malloc = dlsym(library, "malloc");
     *(void **)&other_free = dlsym(library, "free");
     void *mine = malloc(100), *other = other_malloc(100);
     memset(other, 1, 100);
     other_free(other);
     free(mine);
-    return 0;
+    pthread_t thread;
+    pthread_barrier_init(&barrier, NULL, 2);
+    if (pthread_create(&thread, NULL, use, NULL) != 0)
+        return 1;
+    pthread_barrier_wait(&barrier);
+    if (dlclose(library) != 0)
+        return 1;
+    pthread_barrier_wait(&barrier);
+    pthread_join(thread, NULL);
+    const pid_t pid = fork();
+    if (pid == 0)
+        return 0;
+    int status;
+    return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1;
 }
 C
 expect_status 0 ./loads_it "$preload"
