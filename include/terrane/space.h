@@ -29,7 +29,8 @@ enum terrane_backing {
 
 struct terrane_space_options {
     enum terrane_backing backing;
-    size_t window_bytes;     /* 0: the larger of 1 TiB and 8 x RAM, halved until granted */
+    size_t window_bytes;     /* 0: the larger of 1 TiB and 8 x RAM, halved until granted; else cut
+                                to whole pages and blocks of 64 KiB, of which it needs one */
     size_t huge_page_bytes;  /* memfd only: 0 for ordinary pages, else 2 MiB or 1 GiB pages */
     const char *scratch_dir; /* scratch only: the directory; copied, need not outlive the call */
     size_t limit_bytes;      /* most bytes of runs handed out at a time; 0: none */

@@ -45,14 +45,20 @@ static size_t lay_out(size_t blocks, bool shared, size_t starts[TN_TABLES])
     return at;
 }
 
-static size_t wanted_window(size_t asked)
+/* A window is whole blocks, and whole pages of its file. */
+static size_t window_unit(size_t page_bytes)
+{
+    return tn_max(TN_BLOCK_BYTES, page_bytes);
+}
+
+static size_t wanted_window(size_t asked, size_t unit)
 {
     const size_t most = tn_bytes_of_order(TN_ORDER_MAX);
     size_t bytes = asked != 0 ? asked : tn_max(tn_bytes_of_order(24), 8 * tn_os_memory_bytes());
     const size_t left = tn_os_address_bytes_left();
     if (asked == 0 && left != SIZE_MAX)
         bytes = tn_min(bytes, LIMITED_SHARE(left));
-    return tn_round_down(tn_min(bytes, most), TN_BLOCK_BYTES);
+    return tn_round_down(tn_min(bytes, most), unit);
 }
 
 /* Reserves tables and blocks for a window of `bytes`; blocks aligned to 1 GiB if they fill one. */
@@ -79,9 +85,12 @@ static int reserve_window(struct terrane_space *space, size_t bytes)
 
 static int reserve_halving(struct terrane_space *space, size_t bytes, bool may_shrink)
 {
+    const size_t unit = window_unit(space->page_bytes);
+    if (bytes < unit)
+        return -ENOMEM;
     int error = reserve_window(space, bytes);
-    while (error != 0 && may_shrink && bytes / 2 >= WINDOW_MIN) {
-        bytes = tn_round_down(bytes / 2, TN_BLOCK_BYTES);
+    while (error != 0 && may_shrink && bytes / 2 >= tn_max(WINDOW_MIN, unit)) {
+        bytes = tn_round_down(bytes / 2, unit);
         error = reserve_window(space, bytes);
     }
     return error;
@@ -121,7 +130,7 @@ static int make_accessible(struct terrane_space *space)
 
 static int build(struct terrane_space *space, const struct terrane_space_options *options)
 {
-    const size_t bytes = wanted_window(options->window_bytes);
+    const size_t bytes = wanted_window(options->window_bytes, window_unit(space->page_bytes));
     int error = reserve_halving(space, bytes, options->window_bytes == 0);
     if (error != 0)
         return error;
@@ -190,8 +199,8 @@ int terrane_space_create(const struct terrane_space_options *options, struct ter
     static const struct terrane_space_options defaults = {.backing = TERRANE_BACKING_PRIVATE};
     if (options == NULL)
         options = &defaults;
-    if (!valid_options(options) ||
-        (options->window_bytes != 0 && wanted_window(options->window_bytes) < TN_BLOCK_BYTES))
+    if (!valid_options(options) || (options->window_bytes != 0 &&
+                                    options->window_bytes < window_unit(options->huge_page_bytes)))
         return -EINVAL;
     void *memory;
     const size_t bytes = tn_round_up(sizeof(struct terrane_space), tn_os_page_bytes());

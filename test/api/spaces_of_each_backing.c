@@ -2,6 +2,8 @@
  * are not there and pages that the machine lacks are errors that say which. */
 #include "api_test.h"
 
+#include <sys/resource.h>
+
 static int create(const struct terrane_space_options *options)
 {
     struct terrane_space *untouched = (struct terrane_space *)&untouched;
@@ -117,6 +119,46 @@ static void test_scratch_name_is_copied(void **state)
 }
 
 /* Where the machine has no such pages, that is what the error says. */
+/* Windows that are no multiple of the page are cut to one; none at all is a contradiction. A
+ * machine without free huge pages can still reserve their addresses. */
+static void odd_windows(size_t page)
+{
+    struct terrane_space_options options = {.backing = TERRANE_BACKING_MEMFD,
+                                            .huge_page_bytes = page};
+    struct terrane_space *space = NULL;
+    options.window_bytes = page - 64 * KIB;
+    EXPECT(terrane_space_create(&options, &space) == -EINVAL);
+    options.window_bytes = 5 * page + 64 * KIB;
+    EXPECT(terrane_space_create(&options, &space) == 0);
+    EXPECT(stats_of(space).window_bytes == 5 * page);
+    EXPECT(terrane_space_destroy(space) == 0);
+    const struct rlimit addresses = {7 * GIB - 1, 7 * GIB - 1};
+    EXPECT(setrlimit(RLIMIT_AS, &addresses) == 0);
+    options.window_bytes = 0;
+    EXPECT(terrane_space_create(&options, &space) == 0);
+    EXPECT(stats_of(space).window_bytes % page == 0);
+}
+
+static void odd_windows_of(void *context)
+{
+    odd_windows(*(const size_t *)context);
+}
+
+static void test_odd_windows_of_huge_pages(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* the sanitizer itself needs terabytes */
+#endif
+    size_t pages[] = {2 * MIB, GIB};
+    for (size_t i = 0; i < 2; i++) {
+        const struct terrane_space_options options = {.backing = TERRANE_BACKING_MEMFD,
+                                                      .huge_page_bytes = pages[i]};
+        if (create(&options) == 0)
+            assert_int_equal(child_run(odd_windows_of, &pages[i]), 0);
+    }
+}
+
 static void test_huge_pages(void **state)
 {
     (void)state;
@@ -223,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_scratch_paths),
         cmocka_unit_test(test_scratch_name_is_copied),
         cmocka_unit_test(test_huge_pages),
+        cmocka_unit_test(test_odd_windows_of_huge_pages),
         cmocka_unit_test(test_impossible_windows),
         cmocka_unit_test(test_nothing_is_left),
         cmocka_unit_test(test_many_at_a_time),
