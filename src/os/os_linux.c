@@ -53,8 +53,8 @@
 
 /* ---- calls without cancellation points ---- */
 
-/* The C library's open, read, write, close and fallocate are cancellation points; malloc must hold
- * none, so the kernel is called directly. */
+/* The C library's open, read, write, close, fallocate and getrandom are cancellation points; malloc
+ * must hold none, so the kernel is called directly. */
 
 static int sys_open(const char *path, int flags, unsigned mode)
 {
@@ -69,6 +69,11 @@ static ssize_t sys_read(int fd, void *buffer, size_t size)
 static ssize_t sys_write(int fd, const void *buffer, size_t size)
 {
     return syscall(SYS_write, fd, buffer, size);
+}
+
+static ssize_t sys_getrandom(void *buffer, size_t size, unsigned flags)
+{
+    return syscall(SYS_getrandom, buffer, size, flags);
 }
 
 static void sys_close(int fd)
@@ -490,7 +495,7 @@ uint64_t tn_os_ticks(void)
 
 void tn_os_random(void *buffer, size_t size)
 {
-    if (getrandom(buffer, size, GRND_NONBLOCK) == (ssize_t)size)
+    if (sys_getrandom(buffer, size, GRND_NONBLOCK) == (ssize_t)size)
         return;
     /* Early at boot, or forbidden: mix what differs between processes. */
     uint64_t state = tn_os_clock_ns() ^ (uintptr_t)&state ^ (uint64_t)getpid() << 32;

@@ -3,7 +3,13 @@
 #include "malloc_calls.h"
 #include "test_threads.h"
 
+#include <stdatomic.h>
 #include <unistd.h>
+
+struct early {
+    _Atomic bool cancelled;
+    bool passed;
+};
 
 static void *cancelled_thread(void *context)
 {
@@ -22,8 +28,27 @@ static void *cancelled_thread(void *context)
     return NULL;
 }
 
+/* What it calls first, it calls cancelled: its heap is made then, as no other thread has left one.
+ */
+static void *cancelled_early(void *context)
+{
+    struct early *early = context;
+    while (!atomic_load(&early->cancelled))
+        continue;
+    free(hidden(malloc(hidden_size(100))));
+    early->passed = true;
+    pthread_testcancel();
+    return NULL;
+}
+
 int main(void)
 {
+    struct early early = {.passed = false};
+    const pthread_t thread = thread_start(cancelled_early, &early);
+    EXPECT(pthread_cancel(thread) == 0);
+    atomic_store(&early.cancelled, true);
+    EXPECT(thread_join(thread) == PTHREAD_CANCELED);
+    EXPECT(early.passed);
     bool passed = false;
     EXPECT(thread_run(cancelled_thread, &passed) == PTHREAD_CANCELED);
     EXPECT(passed);
