@@ -18,8 +18,8 @@
 
 /* As long as untouched pages are asked for, dirty ones may stay only as far as all together is no
  * more than the peak, this share of it and this many bytes. */
-#define ROOM_PEAK_SHARE 8
-#define ROOM_BYTES      TN_MIB
+#define ROOM_PEAK_SHARE 16
+#define ROOM_BYTES      (512 * TN_KIB)
 
 /* Of dirty pages that nobody has wanted for this long, half are given back. */
 #define DECAY_NS 500000000u
