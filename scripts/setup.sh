@@ -37,6 +37,7 @@ need_for_check() {
     need /usr/include/valgrind/valgrind.h valgrind
     need cmake cmake
     need pkg-config pkg-config
+    need gnuplot gnuplot-nox
     # The real programs that are run on the drop-in malloc.
     need g++ g++
     need git git
