@@ -67,8 +67,9 @@ size_t tn_os_mappings_count(void);
 
 /* ---- addresses ---- */
 
-/* Reserves `size` bytes of inaccessible addresses aligned to `align` (a power of two). -ENOMEM. */
-int tn_os_reserve(size_t size, size_t align, void **out);
+/* Reserves `size` bytes of inaccessible addresses, of which those from `front` (whole pages) on are
+ * aligned to `align` (a power of two). -ENOMEM. */
+int tn_os_reserve(size_t size, size_t front, size_t align, void **out);
 
 /* Gives a whole reservation, or any mapping of ours, back. -ENOMEM (it would split a mapping and
  * the limit is reached: the range stays as it was). */

@@ -8,7 +8,7 @@
 
 /* X(verb, declaration of its parameters, their names) for every verb that can fail. */
 #define VERBS(X)                                                                                   \
-    X(reserve, (size_t size, size_t align, void **out), (size, align, out))                        \
+    X(reserve, (size_t size, size_t front, size_t align, void **out), (size, front, align, out))   \
     X(release, (void *addr, size_t size), (addr, size))                                            \
     X(commit, (void *addr, size_t size), (addr, size))                                             \
     X(map_private, (void *addr, size_t size), (addr, size))                                        \

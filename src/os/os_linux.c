@@ -167,7 +167,7 @@ static int map_fixed(const char *call, void *addr, size_t size, int access)
     return 0;
 }
 
-int tn_os_reserve(size_t size, size_t align, void **out)
+int tn_os_reserve(size_t size, size_t front, size_t align, void **out)
 {
     const size_t page = tn_os_page_bytes();
     size_t total;
@@ -178,7 +178,7 @@ int tn_os_reserve(size_t size, size_t align, void **out)
      * wish. */
     if (start == MAP_FAILED)
         return errno == EINVAL ? -ENOMEM : expected("reserve", only_memory);
-    char *aligned = (char *)tn_round_up((uintptr_t)start, align);
+    char *aligned = (char *)tn_round_up((uintptr_t)start + front, align) - front;
     if (aligned > start)
         munmap(start, (size_t)(aligned - start));
     char *end = start + total;

@@ -129,7 +129,7 @@ static int private_exchange(struct terrane_space *space, char *a, char *b, size_
     if (!tn_mappings_take(space, 2 * MOVE_MAPPINGS))
         return -ENOMEM;
     const size_t align = tn_min(tn_max(TN_HUGE_BYTES, (size_t)1 << tn_highest_bit(bytes)), TN_GIB);
-    int error = tn_os_reserve(bytes, align, &spare);
+    int error = tn_os_reserve(bytes, 0, align, &spare);
     if (error == 0) {
         error = tn_os_commit(spare, bytes);
         if (error == 0)

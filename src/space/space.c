@@ -61,16 +61,14 @@ static size_t wanted_window(size_t asked, size_t unit)
     return tn_round_down(tn_min(bytes, most), unit);
 }
 
-/* Reserves tables and blocks for a window of `bytes`; blocks aligned to 1 GiB if they fill one. */
-static int reserve_window(struct terrane_space *space, size_t bytes)
+/* Reserves tables and blocks for a window of `bytes`, its blocks aligned to `align`. */
+static int reserve_aligned(struct terrane_space *space, size_t bytes, size_t align)
 {
-    const size_t align = bytes >= TN_GIB ? TN_GIB : TN_HUGE_BYTES;
     size_t starts[TN_TABLES];
     const size_t blocks = bytes >> TN_BLOCK_SHIFT;
-    const size_t front =
-        tn_round_up(lay_out(blocks, space->backing != TERRANE_BACKING_PRIVATE, starts), align);
+    const size_t front = lay_out(blocks, space->backing != TERRANE_BACKING_PRIVATE, starts);
     void *start;
-    const int error = tn_os_reserve(front + bytes, align, &start);
+    const int error = tn_os_reserve(front + bytes, front, align, &start);
     if (error != 0)
         return error;
     space->reservation = start;
@@ -81,6 +79,18 @@ static int reserve_window(struct terrane_space *space, size_t bytes)
     for (unsigned table = 0; table < TN_TABLES; table++)
         space->tables[table] = space->reservation + starts[table];
     return 0;
+}
+
+/* Blocks are aligned to 1 GiB if they fill one. Small windows, and those that else would have to be
+ * smaller, to what fits four times into them: objects cannot be aligned to more. */
+static int reserve_window(struct terrane_space *space, size_t bytes)
+{
+    const size_t least = tn_max(TN_HUGE_BYTES, space->page_bytes);
+    const size_t quarter = (size_t)1 << tn_highest_bit(tn_max(bytes / 4, least));
+    int error = -ENOMEM;
+    if (bytes >= TN_GIB)
+        error = reserve_aligned(space, bytes, TN_GIB);
+    return error != 0 && quarter < TN_GIB ? reserve_aligned(space, bytes, quarter) : error;
 }
 
 static int reserve_halving(struct terrane_space *space, size_t bytes, bool may_shrink)

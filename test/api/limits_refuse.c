@@ -147,6 +147,12 @@ static void few_addresses(void *context)
     EXPECT(setrlimit(RLIMIT_AS, &addresses) == 0);
     struct terrane_heap *heap = NULL;
     EXPECT(terrane_heap_create(NULL, NULL, &heap) == 0);
+    EXPECT(stats_of(terrane_space_default()).window_bytes >= *limit / 2);
+    for (size_t align = 16; align <= *limit / 32; align *= 2) {
+        void *object = terrane_heap_alloc_aligned(heap, align, 100);
+        EXPECT_THAT(object != NULL && ((uintptr_t)object & (align - 1)) == 0, "%zu", align);
+        terrane_free(object);
+    }
     for (int round = 0; round < 2; round++) {
         void *first;
         EXPECT(exhaust(heap, MIB, &first) * MIB >= *limit / 8);

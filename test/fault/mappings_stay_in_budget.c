@@ -332,7 +332,7 @@ static int move_range(size_t limit, size_t headroom, bool spanning)
     const size_t bytes = (size_t)8 << 20, huge = (size_t)2 << 20;
     unsigned char resident[(8 << 20) / 4096];
     void *window;
-    EXPECT(tn_os_reserve(4 * bytes, bytes, &window) == 0);
+    EXPECT(tn_os_reserve(4 * bytes, 0, bytes, &window) == 0);
     EXPECT(tn_os_commit(window, 4 * bytes) == 0);
     char *from = window, *to = from + 2 * bytes;
     contents_write(from, bytes, headroom);
