@@ -3,7 +3,12 @@
  * A cache that runs empty is filled to half of its ceiling from the spans; one that runs full gives
  * its older half back: own slots to their spans, other heaps' slots to those heaps' remote bits.
  * The ceiling starts low and rises at each refill up to the class's limit, so that a class that
- * is rarely used holds little. */
+ * is rarely used holds little.
+ *
+ * A cache is closed (no slot goes in) until the heap itself needs the class. What its thread frees
+ * of other heaps before waits beside it and goes home in batches: a thread's first objects should
+ * not lie in cache lines in which other threads write to what lies beside an object it was given.
+ */
 #include "heap/layout.h"
 #include "heap/sample.h"
 
@@ -12,6 +17,7 @@
 
 #define CEILING_FIRST 8
 #define CEILING_STEP  16
+#define STRAYS_MAX    32
 
 /* ---- set-up ---- */
 
@@ -19,12 +25,10 @@ void tn_cache_init(struct terrane_heap *heap)
 {
     void **room = heap->slots;
     for (unsigned class = 0; class < TN_CLASSES; class ++) {
-        const unsigned limit = heap->hardened ? 0 : tn_classes[class].cached;
-        const unsigned first = limit < CEILING_FIRST ? limit : CEILING_FIRST;
         heap->caches[class] = (struct tn_cache){
             .top = room,
             .floor = room,
-            .ceiling = room + first,
+            .ceiling = room,
             .magic = tn_classes[class].magic,
             .size = heap->hardened ? 0 : tn_classes[class].size,
         };
@@ -105,10 +109,17 @@ static void cache_shed(struct terrane_heap *heap, struct tn_cache *cache, size_t
     tn_audit(tn_heap_audit_step(heap));
 }
 
+static void send_strays(struct terrane_heap *heap, unsigned class)
+{
+    give_all(heap, heap->caches[class].floor, heap->strays[class]);
+    heap->strays[class] = 0;
+}
+
 void tn_cache_flush(struct terrane_heap *heap)
 {
     for (unsigned class = 1; class < TN_CLASSES; class ++) {
         struct tn_cache *cache = &heap->caches[class];
+        send_strays(heap, class);
         cache_shed(heap, cache, (size_t)(cache->top - cache->floor));
     }
     count_batches(heap, 1);
@@ -125,10 +136,24 @@ static void reverse(void **slots, unsigned count)
     }
 }
 
+static bool is_closed(const struct tn_cache *cache)
+{
+    return cache->ceiling == cache->floor;
+}
+
+static void open_cache(struct terrane_heap *heap, unsigned class)
+{
+    struct tn_cache *cache = &heap->caches[class];
+    send_strays(heap, class);
+    cache->ceiling = cache->floor + tn_min(CEILING_FIRST, tn_classes[class].cached);
+}
+
 /* Fills an empty cache and pops one slot. Lowest addresses are popped first. */
 static void *refill(struct terrane_heap *heap, unsigned class)
 {
     struct tn_cache *cache = &heap->caches[class];
+    if (TN_UNLIKELY(is_closed(cache)))
+        open_cache(heap, class);
     const size_t room = (size_t)(cache->ceiling - cache->floor);
     const unsigned count = tn_span_take(heap, class, cache->floor, (unsigned)((room + 1) / 2));
     if (TN_UNLIKELY(count == 0))
@@ -180,11 +205,32 @@ void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size)
 
 /* ---- free ---- */
 
+/* Into a cache that is closed: a slot of another heap waits, one of ours opens it. */
+static void free_to_closed(struct terrane_heap *heap, unsigned class, const struct tn_slot *at,
+                           void *pointer)
+{
+    struct tn_cache *cache = &heap->caches[class];
+    /* relaxed: constant while the object lives */
+    if (atomic_load_explicit(&at->descriptor->heap, memory_order_relaxed) == heap->id) {
+        open_cache(heap, class);
+        *cache->top++ = pointer;
+        return;
+    }
+    cache->floor[heap->strays[class]++] = pointer;
+    if (heap->strays[class] == tn_min(STRAYS_MAX, tn_classes[class].cached))
+        send_strays(heap, class);
+}
+
 static void free_small(struct terrane_heap *heap, unsigned class, void *pointer)
 {
     struct tn_cache *cache = &heap->caches[class];
-    if (TN_UNLIKELY(!tn_slot_at(heap->space, pointer).exact))
+    const struct tn_slot at = tn_slot_at(heap->space, pointer);
+    if (TN_UNLIKELY(!at.exact))
         tn_crime_invalid(heap->space, pointer);
+    if (is_closed(cache)) {
+        free_to_closed(heap, class, &at, pointer);
+        return;
+    }
     const size_t held = (size_t)(cache->top - cache->floor);
     cache_shed(heap, cache, (held + 1) / 2);
     *cache->top++ = pointer;

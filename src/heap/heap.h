@@ -28,7 +28,7 @@
 #define TN_MINI_DISTANCE(code)        ((unsigned)(code) >> 11)
 #define TN_MINI_CODE(class, distance) ((uint16_t)((class) << 5 | (distance) << 11))
 
-/* Lists of blocks by their longest run of free minipages: at least 1, 2, 4, 8, 16, 32. */
+/* Lists of blocks by their longest run of free minipages. */
 #define TN_ROOMY_LISTS 33 /* a block has 32 minipages */
 #define TN_ROOMY_NONE  0
 
@@ -68,7 +68,8 @@ struct terrane_heap {
     uint32_t empty_count; /* of them, blocks without a span */
     uint32_t guard_rate;  /* one of so many refills yields a guarded object; 0: none */
     uint32_t guard_left;
-    uint32_t refills, flushes; /* of caches, not yet in the space's counters */
+    uint8_t strays[TN_CLASSES]; /* slots of other heaps that wait in caches which are closed */
+    uint32_t refills, flushes;  /* of caches, not yet in the space's counters */
     uint64_t random_state;
     struct tn_quarantine *quarantine;
     uint32_t audit_steps;                /* since the last audit; audit builds */

@@ -206,6 +206,10 @@ static void audit_caches(const struct terrane_heap *heap)
             const struct tn_slot at = tn_slot_at(heap->space, *slot);
             tn_check(at.exact && at.span->class == class);
         }
+        for (unsigned i = 0; i < heap->strays[class]; i++) {
+            const struct tn_slot at = tn_slot_at(heap->space, cache->floor[i]);
+            tn_check(cache->ceiling == cache->floor && at.exact && at.span->class == class);
+        }
     }
 }
 
