@@ -326,7 +326,8 @@ unsigned tn_span_give_run(struct terrane_heap *heap, const struct tn_slot *at,
     const char *base = tn_slot_addr(heap->space, at->block, at->start, 0, 0);
     const size_t bytes = (size_t)span->length << TN_MINIPAGE_SHIFT;
     const uint32_t magic = tn_classes[span->class].magic;
-    unsigned lowest = span->hint, given = 0;
+    unsigned word = span->hint, lowest = word, given = 0;
+    uint64_t bits = words[word]; /* of neighbours that are freed together, gathered in a register */
     do {
         const size_t in = (size_t)((const char *)pointers[given] - base);
         if (in >= bytes)
@@ -335,11 +336,17 @@ unsigned tn_span_give_run(struct terrane_heap *heap, const struct tn_slot *at,
         const uint64_t bit = (uint64_t)1 << (slot % 64);
         if (TN_UNLIKELY(slot >= span->slot_count || !tn_is_slot_start((uint32_t)in, magic)))
             tn_crime_invalid(heap->space, pointers[given]);
-        if (TN_UNLIKELY((words[slot / 64] & bit) != 0))
+        if (slot / 64 != word) {
+            words[word] = bits;
+            word = slot / 64;
+            bits = words[word];
+            lowest = word < lowest ? word : lowest;
+        }
+        if (TN_UNLIKELY((bits & bit) != 0))
             tn_crime_double(pointers[given]);
-        words[slot / 64] |= bit;
-        lowest = slot / 64 < lowest ? slot / 64 : lowest;
+        bits |= bit;
     } while (++given < count);
+    words[word] = bits;
     const unsigned before = span->free_count;
     span->hint = (uint8_t)lowest;
     span->free_count = (uint16_t)(before + given);
