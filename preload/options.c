@@ -59,8 +59,9 @@ static void apply(const char *word, size_t length)
         if (strncmp(text, options[i].name, name) != 0 || text[name] != '=')
             continue;
         char *end;
-        const unsigned long value = strtoul(text + name + 1, &end, 10);
-        if (end == text + name + 1 || *end != '\0' || value > options[i].most)
+        const char *number = text + name + 1;
+        const unsigned long value = strtoul(number, &end, 10); /* which takes blanks and signs */
+        if (*number < '0' || *number > '9' || *end != '\0' || value > options[i].most)
             tn_warn("TERRANE_OPTIONS: '%s' takes a number from 0 to %z", text,
                     (size_t)options[i].most);
         else

@@ -124,7 +124,8 @@ static int map_file(struct terrane_space *space)
 
 /* ---- creation ---- */
 
-/* All at once where the kernel lets reserved memory be accessible, else step by step. */
+/* All at once where the kernel lets reserved memory be accessible, else step by step; tables can be
+ * read everywhere, which costs nothing, because anybody may ask about any address in the window. */
 static int make_accessible(struct terrane_space *space)
 {
     const size_t tables = (size_t)(space->base - space->reservation);
@@ -135,6 +136,9 @@ static int make_accessible(struct terrane_space *space)
         return 0;
     space->tables_blocks = 0;
     space->lazy_commit = private;
+    const int error = tn_os_protect(space->reservation, tables, TN_OS_READ);
+    if (error != 0)
+        return error;
     return tn_os_commit(space->reservation, huge_unit_bytes(space->block_count));
 }
 

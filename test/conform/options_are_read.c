@@ -66,6 +66,8 @@ int main(int argc, char **argv)
     expect_options(argv[0], "nonsense=1," FREES, 2, 1);
     expect_options(argv[0], "hardened", 0, 1);
     expect_options(argv[0], "hardened=,hardened=2,hardened=x,hardened=1x,fresh_ratio=101", 0, 5);
+    expect_options(argv[0], "hardened=-18446744073709551615,hardened=+1", 0, 2);
+    expect_options(argv[0], "hardened=18446744073709551617", 0, 1);
     expect_options(argv[0], "=1," FREES, 2, 1);
     char long_word[300];
     memset(long_word, 'x', sizeof(long_word) - 1);

@@ -54,6 +54,22 @@ static void never_allocated(size_t size)
     free(accused(block + ((size_t)3 << 30)));
 }
 
+/* The same where the kernel grants memory only step by step. */
+static void never_allocated_step_by_step(size_t size)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they need far more */
+    struct rlimit limit;
+    EXPECT(getrlimit(RLIMIT_DATA, &limit) == 0);
+    if (limit.rlim_cur == RLIM_INFINITY) {
+        limit.rlim_cur = (size_t)256 << 20;
+        EXPECT(setrlimit(RLIMIT_DATA, &limit) == 0);
+        execl("/proc/self/exe", "malloc_invalid_free", "never-allocated-step-by-step", NULL);
+    }
+    EXPECT(limit.rlim_cur == (size_t)256 << 20);
+#endif
+    never_allocated(size);
+}
+
 static void odd(size_t size)
 {
     char *block = get_block(size, 1);
@@ -129,6 +145,7 @@ static const struct misuse_case cases[] = {
     {"number-usable-size", MESSAGE_FOREIGN, number_usable_size, 4096, false},
     {"never-allocated", MESSAGE_FOREIGN, never_allocated, SMALL, false},
     {"never-allocated-large", MESSAGE_FOREIGN, never_allocated, LARGE, false},
+    {"never-allocated-step-by-step", MESSAGE_FOREIGN, never_allocated_step_by_step, SMALL, false},
     {"odd-small", MESSAGE_INSIDE, odd, SMALL, false},
     {"odd-medium", MESSAGE_INSIDE, odd, MEDIUM, false},
     {"odd-large", MESSAGE_INSIDE, odd, LARGE, false},
