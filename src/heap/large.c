@@ -1,18 +1,25 @@
 /* Large objects: runs of the pool, trimmed to pages.
  *
  * The descriptor of a run's first block holds the usable bytes, the heap and the list links;
- * nothing else of the run is described. Addresses are cheap, so an object that grows gets far more
- * of them than it needs and stays where it is as long as they last; when they are used up it takes
- * its neighbours if they are free, else it moves by page table, and copies only below the size
- * where moving pays. */
+ * nothing else of the run is described. Addresses are cheap, so an object that grows and is large
+ * gets far more of them than it needs and stays where it is as long as they last; when they are
+ * used up it takes its neighbours if they are free, else pages that were used before, else it moves
+ * by page table, and copies only below the size where moving pays. */
 #include "heap/layout.h"
 #include "os/os.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Orders of addresses that a growing object takes beyond what it needs: 4 to 8 times. */
-#define GROWTH_SLACK 2
+/* Orders of addresses that a growing object of this size takes beyond what it needs: 4 to 8 times.
+ * Smaller ones grow through warm runs that others left; in addresses of their own they would have
+ * to fault fresh pages in. */
+#define GROWTH_SLACK    2
+#define SLACK_MIN_BYTES (4 * TN_MIB)
+
+/* An exchange is three moves, and a range of addresses that comes and goes: it pays from so many
+ * times the size on from which one move does. */
+#define EXCHANGE_COST 8
 
 /* An object this large may have its last, partly used 2 MiB as a huge page too: at most 5 % more.
  */
@@ -222,6 +229,11 @@ struct journey {
     struct tn_run run;
 };
 
+static unsigned growth_slack(const struct journey *journey)
+{
+    return journey->bytes > journey->kept && journey->kept >= SLACK_MIN_BYTES ? GROWTH_SLACK : 0;
+}
+
 static void copy_pages(const struct journey *journey)
 {
     memcpy(journey->to, journey->from, journey->kept);
@@ -238,7 +250,7 @@ static bool go_warm(struct journey *journey, bool may_move)
         object_create(heap, &wish, &journey->run) != 0)
         return false;
     journey->to = tn_block_addr(heap->space, journey->run.block);
-    if (!may_move || journey->kept < tn_move_threshold(heap->space, true) ||
+    if (!may_move || journey->kept < EXCHANGE_COST * tn_move_threshold(heap->space) ||
         tn_space_exchange(heap->space, journey->from, journey->to, journey->kept) != 0)
         copy_pages(journey);
     object_destroy(journey->space, tn_block_of(journey->space, journey->from), false);
@@ -251,7 +263,7 @@ static bool go_moving(struct journey *journey)
     struct terrane_space *target = journey->heap->space;
     const size_t grown = journey->bytes - journey->kept;
     const struct tn_wish wish = {
-        .bytes = journey->bytes, .slack = grown > 0 ? GROWTH_SLACK : 0, .cold = true};
+        .bytes = journey->bytes, .slack = growth_slack(journey), .cold = true};
     if (object_create(journey->heap, &wish, &journey->run) != 0)
         return false;
     journey->to = tn_block_addr(target, journey->run.block);
@@ -272,8 +284,7 @@ static bool go_moving(struct journey *journey)
 
 static bool go_copying(struct journey *journey)
 {
-    const struct tn_wish wish = {.bytes = journey->bytes,
-                                 .slack = journey->bytes > journey->kept ? GROWTH_SLACK : 0};
+    const struct tn_wish wish = {.bytes = journey->bytes, .slack = growth_slack(journey)};
     if (object_create(journey->heap, &wish, &journey->run) != 0)
         return false;
     journey->to = tn_block_addr(journey->heap->space, journey->run.block);
@@ -292,10 +303,8 @@ static void *relocate(struct terrane_heap *heap, struct terrane_space *space, vo
     const struct tn_block *descriptor = tn_large_at(space, pointer);
     const bool may_move = heap->kind != TERRANE_KIND_PINNED &&
                           descriptor->kind != TERRANE_KIND_PINNED && tn_large_plain(descriptor);
-    /* What moves to and fro finds its copies' pages warm; what grows needs ever more of them. */
-    const bool grows = bytes > kept;
-    if (!(grows && go_warm(&journey, may_move)) &&
-        !(may_move && kept >= tn_move_threshold(heap->space, !grows) && go_moving(&journey)) &&
+    if (!(bytes > kept && go_warm(&journey, may_move)) &&
+        !(may_move && kept >= tn_move_threshold(heap->space) && go_moving(&journey)) &&
         !go_copying(&journey))
         return NULL;
     want_huge(heap->space, journey.run.block, journey.run.order, bytes);

@@ -287,10 +287,9 @@ void tn_run_note(struct terrane_space *space, uint32_t block, uint8_t flag, unsi
 
 /* ---- when moving pays ---- */
 
-/* Smallest size from which moving pages into the space is cheaper than copying them into warm
- * (`warm`) or untouched pages: what its options say, or measured when it has been asked often
- * enough to matter. */
-size_t tn_move_threshold(const struct terrane_space *space, bool warm);
+/* Smallest size from which moving pages into the space is cheaper than copying them: what its
+ * options say, or measured when it has been asked often enough to matter. */
+size_t tn_move_threshold(const struct terrane_space *space);
 
 /* Checks buddy, tables and counters against each other. Locked or quiet. */
 void tn_space_audit(const struct terrane_space *space);

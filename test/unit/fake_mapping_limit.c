@@ -20,7 +20,7 @@
 #define STEPS     11
 #define WINDOW    ((size_t)1 << 30)
 #define RUN_BYTES ((size_t)192 << 10)
-#define CALLS_MAX 200
+#define CALLS_MAX 1000
 
 /* ---- the fake kernel ---- */
 
@@ -142,14 +142,15 @@ static void work(enum terrane_backing backing, unsigned long allow)
     EXPECT(terrane_space_destroy(space) == 0);
 }
 
-/* Every point from which on the kernel may refuse, until the work no longer gets there. */
+/* Points from which on the kernel may refuse, all of the first ones and then ever fewer, until the
+ * work no longer gets there. */
 static void refuse_from_each(enum terrane_backing backing)
 {
     unsigned long allow = 0;
     do {
         EXPECT(allow < CALLS_MAX);
         work(backing, allow);
-        allow++;
+        allow += 1 + allow / 32;
     } while (calls > allow);
     EXPECT_THAT(allow >= ARRAYS, "%lu calls", allow);
 }
