@@ -122,7 +122,9 @@ static int mappings_of_process(void)
 static void test_shrunk_after_moves(void **state)
 {
     (void)state;
-    struct terrane_space *space = space_of_backing(TERRANE_BACKING_PRIVATE);
+    struct terrane_space_options options = options_of(TERRANE_BACKING_PRIVATE);
+    options.move_min_bytes = 128 * KIB;
+    struct terrane_space *space = space_with(&options);
     struct terrane_heap *heap = heap_in(space);
     const int before = mappings_of_process();
     enum { COUNT = 200 };
