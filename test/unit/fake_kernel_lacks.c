@@ -2,7 +2,7 @@
  *
  * The probe's result is replaced, and the verbs refuse what the kernel is said not to have, as an
  * old kernel would. Each case runs in a process of its own, since some answers are kept. */
-#include "contents.h"
+#include "growing_arrays.h"
 #include "heap/heap.h"
 #include "os/os.h"
 #include "process.h"
@@ -99,23 +99,13 @@ static struct terrane_stats stats_of(const struct terrane_space *space)
 static void grow_arrays(struct terrane_heap *heap, void *arrays[ARRAYS])
 {
     size_t size = FIRST;
-    for (unsigned i = 0; i < ARRAYS; i++) {
-        arrays[i] = terrane_heap_alloc(heap, size);
-        EXPECT(arrays[i] != NULL);
-        contents_write(arrays[i], size, i);
-    }
+    arrays_alloc(heap, arrays, ARRAYS, size);
     for (size_t next; size < LAST; size = next) {
         next = size + size / 4;
-        for (unsigned i = 0; i < ARRAYS; i++) {
-            arrays[i] = terrane_heap_resize(heap, arrays[i], next);
-            EXPECT(arrays[i] != NULL);
-            EXPECT_INTACT(arrays[i], size, i);
-            contents_write_range(arrays[i], size, next, i);
-        }
+        arrays_grow(heap, arrays, ARRAYS, size, next);
         terrane_heap_audit(heap);
     }
-    for (unsigned i = 0; i < ARRAYS; i++)
-        EXPECT_INTACT(arrays[i], LAST, i);
+    arrays_check(arrays, ARRAYS, LAST);
 }
 
 static void move_arrays(struct terrane_heap *heap, void *arrays[ARRAYS])

@@ -1,7 +1,7 @@
 /* The mapping limit reached at any moment: from some call on every move and every mapping of a file
  * is refused. Contents stay right, nothing aborts, and when the kernel has relented and everything
  * is freed, the budget is where it was. */
-#include "contents.h"
+#include "growing_arrays.h"
 #include "heap/heap.h"
 #include "os/os.h"
 #include "pool/pool.h"
@@ -58,23 +58,13 @@ static uint64_t mappings_of(const struct terrane_space *space)
 static void grow_arrays(struct terrane_heap *heap, void *arrays[ARRAYS])
 {
     size_t size = FIRST;
-    for (unsigned i = 0; i < ARRAYS; i++) {
-        arrays[i] = terrane_heap_alloc(heap, size);
-        EXPECT(arrays[i] != NULL);
-        contents_write(arrays[i], size, i);
-    }
+    arrays_alloc(heap, arrays, ARRAYS, size);
     for (unsigned step = 0; step < STEPS; step++) {
         const size_t next = size + size / 3;
-        for (unsigned i = 0; i < ARRAYS; i++) {
-            arrays[i] = terrane_heap_resize(heap, arrays[i], next);
-            EXPECT(arrays[i] != NULL);
-            EXPECT_INTACT(arrays[i], size, i);
-            contents_write_range(arrays[i], size, next, i);
-        }
+        arrays_grow(heap, arrays, ARRAYS, size, next);
         size = next;
     }
-    for (unsigned i = 0; i < ARRAYS; i++)
-        EXPECT_INTACT(arrays[i], size, i);
+    arrays_check(arrays, ARRAYS, size);
     terrane_heap_audit(heap);
 }
 
