@@ -71,6 +71,12 @@ static void strangers_flush(struct terrane_heap *heap, struct strangers *strange
     strangers->count = 0;
 }
 
+static bool is_ours(const struct terrane_heap *heap, const struct tn_slot *at)
+{
+    /* relaxed: constant while the object lives */
+    return atomic_load_explicit(&at->descriptor->heap, memory_order_relaxed) == heap->id;
+}
+
 /* Gives back the first of `pointers`, and those behind it that lie in the same span of ours. */
 static size_t give_some(struct terrane_heap *heap, void *const *pointers, size_t count,
                         struct strangers *strangers)
@@ -78,8 +84,7 @@ static size_t give_some(struct terrane_heap *heap, void *const *pointers, size_t
     const struct tn_slot at = tn_slot_at(heap->space, pointers[0]);
     if (TN_UNLIKELY(!at.exact))
         tn_crime_invalid(heap->space, pointers[0]);
-    /* relaxed: constant while the object lives */
-    if (TN_LIKELY(atomic_load_explicit(&at.descriptor->heap, memory_order_relaxed) == heap->id))
+    if (TN_LIKELY(is_ours(heap, &at)))
         return tn_span_give_run(heap, &at, pointers, (unsigned)count);
     strangers->pointers[strangers->count++] = pointers[0];
     if (strangers->count == TN_ARRAY_COUNT(strangers->pointers))
@@ -210,8 +215,7 @@ static void free_to_closed(struct terrane_heap *heap, unsigned class, const stru
                            void *pointer)
 {
     struct tn_cache *cache = &heap->caches[class];
-    /* relaxed: constant while the object lives */
-    if (atomic_load_explicit(&at->descriptor->heap, memory_order_relaxed) == heap->id) {
+    if (is_ours(heap, at)) {
         open_cache(heap, class);
         *cache->top++ = pointer;
         return;
