@@ -30,6 +30,7 @@ struct tn_os_features {
     bool populate;         /* MADV_POPULATE_WRITE, Linux 5.14 */
     bool guard;            /* MADV_GUARD_INSTALL, Linux 6.13 */
     bool memfd;            /* memfd_create, Linux 3.17 */
+    bool cached;           /* cachestat, Linux 6.5 */
     enum tn_os_thp thp;    /* transparent huge pages */
     size_t huge_2m_free;   /* free pages in the 2 MiB pool at the time of the probe */
     size_t huge_1g_free;   /* the same for 1 GiB */
@@ -127,6 +128,18 @@ void tn_os_name(void *addr, size_t size, const char *name);
 /* Writes for each page of the range whether it is resident: bit 0 of out[i]. -ENOMEM. */
 int tn_os_resident(void *addr, size_t size, unsigned char *out);
 
+/* Takes the pages of a shared file range out of the page tables of this process; the file keeps
+ * them, and the next access finds them again. -ENOMEM, -EBUSY (the user has locked some). */
+int tn_os_unmap_pages(void *addr, size_t size);
+
+/* Counts the pages of a range that are in the page tables of this process: 0 after
+ * tn_os_unmap_pages until somebody uses them. -ENOTSUP (no /proc, or a sandbox). */
+int tn_os_mapped_pages(const void *addr, size_t size, size_t *pages);
+
+/* What to read around a page of a file that is not in memory: as much as the kernel finds useful,
+ * up to several MiB, or (false) that page alone. A hint to the kernel. -ENOMEM. */
+int tn_os_advise_around(void *addr, size_t size, bool wanted);
+
 /* ---- files ---- */
 
 /* Descriptors are never those of the standard streams, even where these are closed. */
@@ -151,6 +164,29 @@ int tn_os_file_reserve(int fd, uint64_t offset_bytes, uint64_t size_bytes);
 
 /* Gives the space of a range back; it reads as zero. -ENOTSUP, -ENOSPC, -EIO, -ENOMEM. */
 int tn_os_file_punch(int fd, uint64_t offset_bytes, uint64_t size_bytes);
+
+/* Bytes of a file range in memory, and those of them that are not on the medium yet. */
+struct tn_os_cached {
+    uint64_t resident_bytes; /* all of them */
+    uint64_t dirty_bytes;    /* changed, and not being written */
+    uint64_t writing_bytes;  /* being written */
+};
+
+/* Looks without changing anything. A file in memory (tmpfs) has no dirty bytes, because they are
+ * never written. -ENOTSUP (no such call, or not for this file). */
+int tn_os_file_cached(int fd, uint64_t offset_bytes, uint64_t size_bytes, struct tn_os_cached *out);
+
+/* Bytes that the file takes on its file system. -EIO, -ENOMEM. */
+int tn_os_file_taken(int fd, uint64_t *bytes);
+
+/* Starts writing the changed pages of a range to the medium; `wait`: and returns when they are
+ * there. Contents only: what the file system notes about them may come later. -EIO, -ENOSPC,
+ * -ENOMEM, -ENOTSUP. */
+int tn_os_file_write_out(int fd, uint64_t offset_bytes, uint64_t size_bytes, bool wait);
+
+/* Takes the pages of a range out of memory that are on the medium and in no page table. A hint:
+ * others stay. -ENOTSUP. */
+int tn_os_file_drop(int fd, uint64_t offset_bytes, uint64_t size_bytes);
 
 /* Reads up to `size` bytes; *got is 0 at the end. -EIO. */
 int tn_os_file_read(int fd, void *buffer, size_t size, size_t *got);

@@ -23,12 +23,21 @@
     X(unguard, (void *addr, size_t size), (addr, size))                                            \
     X(lock_all, (int flags), (flags))                                                              \
     X(resident, (void *addr, size_t size, unsigned char *out), (addr, size, out))                  \
+    X(unmap_pages, (void *addr, size_t size), (addr, size))                                        \
+    X(mapped_pages, (const void *addr, size_t size, size_t *pages), (addr, size, pages))           \
+    X(advise_around, (void *addr, size_t size, bool wanted), (addr, size, wanted))                 \
     X(file_memfd, (const char *name, size_t huge, int *fd), (name, huge, fd))                      \
     X(file_scratch, (const char *dir, int *fd), (dir, fd))                                         \
     X(file_open, (const char *path, bool create, int *fd), (path, create, fd))                     \
     X(file_resize, (int fd, uint64_t size), (fd, size))                                            \
     X(file_reserve, (int fd, uint64_t offset, uint64_t size), (fd, offset, size))                  \
     X(file_punch, (int fd, uint64_t offset, uint64_t size), (fd, offset, size))                    \
+    X(file_cached, (int fd, uint64_t offset, uint64_t size, struct tn_os_cached *out),             \
+      (fd, offset, size, out))                                                                     \
+    X(file_taken, (int fd, uint64_t *bytes), (fd, bytes))                                          \
+    X(file_write_out, (int fd, uint64_t offset, uint64_t size, bool wait),                         \
+      (fd, offset, size, wait))                                                                    \
+    X(file_drop, (int fd, uint64_t offset, uint64_t size), (fd, offset, size))                     \
     X(file_read, (int fd, void *buffer, size_t size, size_t *got), (fd, buffer, size, got))        \
     X(file_write, (int fd, const void *buffer, size_t size), (fd, buffer, size))                   \
     X(file_map_shared, (int fd, size_t size, void **out), (fd, size, out))

@@ -48,6 +48,9 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
 #endif
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
 
 #define NAME_MAX_BYTES 4096
 
@@ -64,6 +67,11 @@ static int sys_open(const char *path, int flags, unsigned mode)
 static ssize_t sys_read(int fd, void *buffer, size_t size)
 {
     return syscall(SYS_read, fd, buffer, size);
+}
+
+static ssize_t sys_read_at(int fd, void *buffer, size_t size, uint64_t offset)
+{
+    return syscall(SYS_pread64, fd, buffer, size, offset);
 }
 
 static ssize_t sys_write(int fd, const void *buffer, size_t size)
@@ -336,6 +344,47 @@ int tn_os_resident(void *addr, size_t size, unsigned char *out)
     return mincore(addr, size, out) == 0 ? 0 : expected("resident", only_memory);
 }
 
+/* Pages that the user has locked are refused with EINVAL. */
+int tn_os_unmap_pages(void *addr, size_t size)
+{
+    if (madvise(addr, size, MADV_DONTNEED) == 0)
+        return 0;
+    return errno == EINVAL ? -EBUSY : expected("unmap_pages", only_memory);
+}
+
+/* One word a page, whose highest bit says that the page is there. */
+int tn_os_mapped_pages(const void *addr, size_t size, size_t *pages)
+{
+    uint64_t words[512];
+    const size_t page = tn_os_page_bytes();
+    const int fd = sys_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return -ENOTSUP;
+    size_t left = size / page;
+    size_t found = 0;
+    uint64_t at = (uintptr_t)addr / page * sizeof(words[0]);
+    while (left > 0) {
+        const size_t wanted = tn_min(left, TN_ARRAY_COUNT(words)) * sizeof(words[0]);
+        const ssize_t n = sys_read_at(fd, words, wanted, at);
+        if (n <= 0)
+            break;
+        const size_t got = (size_t)n / sizeof(words[0]);
+        for (size_t i = 0; i < got; i++)
+            found += words[i] >> 63;
+        left -= got;
+        at += (uint64_t)n;
+    }
+    sys_close(fd);
+    *pages = found;
+    return left > 0 ? -ENOTSUP : 0;
+}
+
+int tn_os_advise_around(void *addr, size_t size, bool wanted)
+{
+    const int advice = wanted ? MADV_NORMAL : MADV_RANDOM;
+    return madvise(addr, size, advice) == 0 ? 0 : expected("advise_around", only_memory);
+}
+
 /* ---- files ---- */
 
 int tn_os_file_memfd(const char *name, size_t huge_page_bytes, int *fd)
@@ -428,6 +477,61 @@ int tn_os_file_punch(int fd, uint64_t offset_bytes, uint64_t size_bytes)
 {
     const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     return change_space("file_punch", fd, mode, offset_bytes, size_bytes);
+}
+
+/* As the kernel's headers of Linux 6.5 have it; the counts are pages. */
+struct cache_range {
+    uint64_t offset, length;
+};
+struct cache_counts {
+    uint64_t resident, dirty, writing, evicted, recently_evicted;
+};
+
+int tn_os_file_cached(int fd, uint64_t offset_bytes, uint64_t size_bytes, struct tn_os_cached *out)
+{
+    struct cache_range range = {offset_bytes, size_bytes};
+    struct cache_counts pages = {.resident = 0};
+    if (syscall(SYS_cachestat, fd, &range, &pages, 0) != 0)
+        return unsupported() ? -ENOTSUP : expected("file_cached", only_memory);
+    const size_t page = tn_os_page_bytes();
+    *out = (struct tn_os_cached){.resident_bytes = pages.resident * page,
+                                 .dirty_bytes = pages.dirty * page,
+                                 .writing_bytes = pages.writing * page};
+    return 0;
+}
+
+int tn_os_file_taken(int fd, uint64_t *bytes)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0)
+        return expected("file_taken", (const int[]){EIO, ENOMEM, 0});
+    *bytes = (uint64_t)about.st_blocks * 512;
+    return 0;
+}
+
+int tn_os_file_write_out(int fd, uint64_t offset_bytes, uint64_t size_bytes, bool wait)
+{
+    const unsigned all =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    const unsigned flags = wait ? all : SYNC_FILE_RANGE_WRITE;
+    int result;
+    do {
+        result = (int)syscall(SYS_sync_file_range, fd, offset_bytes, size_bytes, flags);
+    } while (result != 0 && errno == EINTR);
+    if (result == 0)
+        return 0;
+    return unsupported() ? -ENOTSUP
+                         : expected("file_write_out", (const int[]){EIO, ENOSPC, ENOMEM, 0});
+}
+
+int tn_os_file_drop(int fd, uint64_t offset_bytes, uint64_t size_bytes)
+{
+    const int error =
+        posix_fadvise(fd, (off_t)offset_bytes, (off_t)size_bytes, POSIX_FADV_DONTNEED);
+    if (error == 0)
+        return 0;
+    errno = error;
+    return unsupported() ? -ENOTSUP : expected("file_drop", only_memory);
 }
 
 int tn_os_file_read(int fd, void *buffer, size_t size, size_t *got)

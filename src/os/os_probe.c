@@ -78,8 +78,11 @@ static void probe(struct tn_os_features *features)
     int fd;
     probe_pages(features);
     features->memfd = tn_os_file_memfd("terrane-probe", 0, &fd) == 0;
-    if (features->memfd)
+    if (features->memfd) {
+        struct tn_os_cached cached;
+        features->cached = tn_os_file_cached(fd, 0, tn_os_page_bytes(), &cached) == 0;
         tn_os_file_close(fd);
+    }
     features->thp = read_thp();
     features->huge_2m_free =
         read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", 0);
@@ -136,6 +139,8 @@ size_t tn_os_feature_rows(struct tn_os_feature_row *rows, size_t max)
         {"guard pages without a mapping of their own (MADV_GUARD_INSTALL)", "6.13", f->guard,
          "guards are inaccessible mappings and count against the mapping budget"},
         {"memfd", "3.17", f->memfd, "the memfd backing is refused; use a scratch directory"},
+        {"counts of a file's pages in memory (cachestat)", "6.5", f->cached,
+         "elided write-back is not counted; resident budgets look at every page"},
         {"transparent huge pages", "2.6.38", f->thp != TN_OS_THP_NEVER,
          "large objects use ordinary pages"},
         {"free 2 MiB pages in the kernel's pool", "2.6", f->huge_2m_free > 0,

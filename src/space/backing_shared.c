@@ -10,7 +10,10 @@
  * An extent lives as long as a used block shows it. When block 2 is retired while 5 still shows its
  * extent, block 2 is parked: it stays out of the buddy until 5 is retired too. So aliases cost
  * addresses and a count an extent, no second allocator, and a freed extent is always a hole at a
- * known place. All under the space's lock.
+ * known place.
+ *
+ * Who shows what is under the space's lock. Moves, aliases and exchanges hold it over their mapping
+ * calls, lest what they map be given away meanwhile. Retiring does not: see shared_retire.
  *
  * File space is reserved at commit where running out would otherwise be a SIGBUS later: on scratch
  * files and on huge pages. An ordinary memfd is memory: the kernel refuses it as it refuses any. */
@@ -60,6 +63,17 @@ static size_t neighbours(const struct tn_extent *extents, uint32_t block, size_t
     return tn_min((size_t)count << TN_BLOCK_SHIFT, limit);
 }
 
+/* Maps a range to the file's extents from `extent` on. A page of a scratch file that is not in
+ * memory is read alone: what the kernel would read around it is up to several MiB, mostly of holes,
+ * and would count as used memory. */
+static int map_extents(struct terrane_space *space, char *addr, size_t bytes, uint32_t extent)
+{
+    const int error = tn_os_map_file(addr, bytes, space->fd, file_offset(extent));
+    if (error == 0 && space->backing == TERRANE_BACKING_SCRATCH)
+        (void)tn_os_advise_around(addr, bytes, false); /* refused: more is read, nothing else */
+    return error;
+}
+
 /* Reserves what the range shows: its first block may be one that pages were moved into. */
 static int shared_commit(struct terrane_space *space, char *addr, size_t bytes)
 {
@@ -81,17 +95,41 @@ static int shared_commit(struct terrane_space *space, char *addr, size_t bytes)
     return 0;
 }
 
-/* Punches the whole pages of a range that shows its own extents and clears the rest by hand. */
+/* Counts what a punch of the range is about to save: changed pages that were not written out yet.
+ * Memory files never are, and where the kernel does not count, nothing is said. */
+static uint64_t unwritten(const struct terrane_space *space, uint64_t offset, uint64_t bytes)
+{
+    struct tn_os_cached cached;
+    if (space->backing != TERRANE_BACKING_SCRATCH || !tn_os_features()->cached ||
+        tn_os_file_cached(space->fd, offset, bytes, &cached) != 0)
+        return 0;
+    return cached.dirty_bytes;
+}
+
+/* Gives whole pages of the file back, and with them the writing out of what they hold: one call
+ * more on scratch files, a small part of what the punch costs. */
+static int punch_file(struct terrane_space *space, uint64_t offset, uint64_t bytes)
+{
+    const uint64_t elided = unwritten(space, offset, bytes);
+    const int error = tn_os_file_punch(space->fd, offset, bytes);
+    if (error == 0) /* relaxed: a counter */
+        atomic_fetch_add_explicit(&space->pool_counters[TN_POOL_ELIDED_BYTES], elided,
+                                  memory_order_relaxed);
+    return error;
+}
+
+/* Punches the whole pages of a range that shows its own extents and clears the rest by hand; all of
+ * it where the file system cannot punch. */
 static int punch(struct terrane_space *space, char *addr, size_t bytes)
 {
     const size_t start = tn_offset_of(space, addr);
     const size_t from = tn_round_up(start, space->page_bytes);
     const size_t to = tn_round_down(start + bytes, space->page_bytes);
-    if (from >= to) {
+    const int error = from < to ? punch_file(space, from, to - from) : -ENOTSUP;
+    if (error == -ENOTSUP) {
         memset(addr, 0, bytes);
         return 0;
     }
-    const int error = tn_os_file_punch(space->fd, from, to - from);
     if (error != 0)
         return error;
     memset(addr, 0, from - start);
@@ -111,21 +149,58 @@ static int shared_discard(struct terrane_space *space, char *addr, size_t bytes)
             return 0;
         }
     }
-    const int error = punch(space, addr, bytes);
-    if (error == -ENOTSUP)
-        memset(addr, 0, bytes);
-    return error == -ENOTSUP ? 0 : error;
+    return punch(space, addr, bytes);
 }
 
-/* A block that nobody shows any more goes back to the buddy, zeroed. */
-static void free_block(struct terrane_space *space, uint32_t block)
+/* ---- retiring ---- */
+
+/* Blocks that nobody shows any more and whose pages are to be given back: used in the eyes of the
+ * buddy, linked by their nodes in the order of their release, which mostly is that of their
+ * addresses. */
+struct doomed {
+    uint32_t first, last; /* block plus one; 0: none */
+};
+
+static void doom(struct terrane_space *space, struct doomed *doomed, uint32_t block)
 {
-    const int error = shared_discard(space, tn_block_addr(space, block), TN_BLOCK_BYTES);
-    tn_space_put(space, block, 0, error == 0 ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+    struct tn_node *nodes = space->buddy.nodes;
+    nodes[block].next = TN_BLOCK_NONE;
+    if (doomed->first == 0)
+        doomed->first = block + 1;
+    else
+        nodes[doomed->last - 1].next = block;
+    doomed->last = block + 1;
 }
 
-/* The block stops showing a foreign extent. */
-static void unshow(struct terrane_space *space, uint32_t block)
+/* Punches `count` blocks from `block` in one call, then gives each to the buddy. */
+static void free_blocks(struct terrane_space *space, uint32_t block, uint32_t count)
+{
+    const size_t bytes = (size_t)count << TN_BLOCK_SHIFT;
+    const int error = punch(space, tn_block_addr(space, block), bytes);
+    tn_lock_acquire(&space->lock);
+    for (uint32_t i = 0; i < count; i++)
+        tn_space_put(space, block + i, 0, error == 0 ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+    tn_lock_release(&space->lock);
+}
+
+/* Frees a list, neighbours together. */
+static void free_doomed(struct terrane_space *space, const struct doomed *doomed)
+{
+    uint32_t at = doomed->first == 0 ? TN_BLOCK_NONE : doomed->first - 1;
+    while (at != TN_BLOCK_NONE) {
+        uint32_t count = 0;
+        uint32_t next = at;
+        while (next == at + count) { /* before they are freed: then their links are the buddy's */
+            next = space->buddy.nodes[next].next;
+            count++;
+        }
+        free_blocks(space, at, count);
+        at = next;
+    }
+}
+
+/* The block stops showing a foreign extent. Locked. */
+static void unshow(struct terrane_space *space, struct doomed *doomed, uint32_t block)
 {
     struct tn_extent *extents = extents_of(space);
     const uint32_t extent = shown_by(extents, block);
@@ -136,15 +211,36 @@ static void unshow(struct terrane_space *space, uint32_t block)
     extents[extent].foreign--;
     if (extents[extent].foreign == PARKED) {
         extents[extent].foreign = 0;
-        free_block(space, extent);
+        doom(space, doomed, extent);
+    }
+}
+
+/* Splits a used run into blocks that show nothing: those that others show are parked, the others
+ * are doomed. What is doomed because this run was the last to show it has a list of its own, so
+ * that both are in the order of addresses. Locked. */
+static void take_apart(struct terrane_space *space, uint32_t block, unsigned order,
+                       struct doomed lists[2])
+{
+    struct tn_extent *extents = extents_of(space);
+    const uint32_t end = block + ((uint32_t)1 << order);
+    tn_mappings_give(space, space->buddy.nodes[block].extra);
+    tn_buddy_split_used(&space->buddy, block, order);
+    for (uint32_t at = block; at < end; at++) {
+        unshow(space, &lists[0], at);
+        if (extents[at].foreign != 0)
+            extents[at].foreign |= PARKED;
+        else
+            doom(space, &lists[1], at);
     }
 }
 
 /* A run that was never part of a move or alias: one punch. */
 static void retire_plain(struct terrane_space *space, uint32_t block, unsigned order)
 {
-    const int error = shared_discard(space, tn_block_addr(space, block), tn_bytes_of_order(order));
+    const int error = punch(space, tn_block_addr(space, block), tn_bytes_of_order(order));
+    tn_lock_acquire(&space->lock);
     tn_space_put(space, block, order, error == 0 ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+    tn_lock_release(&space->lock);
 }
 
 /* Gives the window its own extents back; false if the kernel refused and the run waits for a better
@@ -152,35 +248,31 @@ static void retire_plain(struct terrane_space *space, uint32_t block, unsigned o
 static bool own_again(struct terrane_space *space, uint32_t block, unsigned order)
 {
     struct tn_node *node = &space->buddy.nodes[block];
-    if ((node->flags & TN_RUN_REMAPPED) != 0 &&
-        tn_os_map_file(tn_block_addr(space, block), tn_bytes_of_order(order), space->fd,
-                       file_offset(block)) != 0) {
-        node->next = space->stuck;
-        space->stuck = block + 1;
-        return false;
-    }
-    tn_mappings_give(space, node->extra);
-    return true;
+    if ((node->flags & TN_RUN_REMAPPED) == 0 ||
+        map_extents(space, tn_block_addr(space, block), tn_bytes_of_order(order), block) == 0)
+        return true;
+    tn_lock_acquire(&space->lock);
+    node->next = space->stuck;
+    space->stuck = block + 1;
+    tn_lock_release(&space->lock);
+    return false;
 }
 
+/* The run is its retirer's alone, who calls the kernel without the lock: nobody else asks what its
+ * addresses show. Who shows its extents is settled under the lock; what nobody shows afterwards
+ * is out of reach for all others until it is given to the buddy. */
 static void shared_retire(struct terrane_space *space, uint32_t block, unsigned order)
 {
-    struct tn_extent *extents = extents_of(space);
-    const uint32_t count = (uint32_t)1 << order;
-    tn_lock_acquire(&space->lock);
+    struct doomed lists[2] = {{.first = 0}, {.first = 0}};
     if (space->buddy.nodes[block].flags == 0) {
         retire_plain(space, block, order);
     } else if (own_again(space, block, order)) {
-        tn_buddy_split_used(&space->buddy, block, order);
-        for (uint32_t at = block; at < block + count; at++) {
-            unshow(space, at);
-            if (extents[at].foreign != 0)
-                extents[at].foreign |= PARKED;
-            else
-                free_block(space, at);
-        }
+        tn_lock_acquire(&space->lock);
+        take_apart(space, block, order, lists);
+        tn_lock_release(&space->lock);
+        free_doomed(space, &lists[0]);
+        free_doomed(space, &lists[1]);
     }
-    tn_lock_release(&space->lock);
 }
 
 /* Window blocks from `to` on show the extents that those from `from` on show. */
@@ -207,8 +299,7 @@ static int map_shown(struct terrane_space *space, char *from, char *to, size_t b
     for (size_t done = 0; done < bytes;) {
         const uint32_t first = source + (uint32_t)(done >> TN_BLOCK_SHIFT);
         const size_t length = neighbours(extents, first, bytes - done);
-        const int error =
-            tn_os_map_file(to + done, length, space->fd, file_offset(shown_by(extents, first)));
+        const int error = map_extents(space, to + done, length, shown_by(extents, first));
         if (error != 0)
             return error;
         done += length;
@@ -221,7 +312,7 @@ static int map_shown(struct terrane_space *space, char *from, char *to, size_t b
 static void unmap_shown(struct terrane_space *space, char *to, size_t bytes)
 {
     const uint32_t target = tn_block_of(space, to);
-    if (tn_os_map_file(to, bytes, space->fd, file_offset(target)) != 0)
+    if (map_extents(space, to, bytes, target) != 0)
         space->buddy.nodes[target].flags |= TN_RUN_REMAPPED;
 }
 

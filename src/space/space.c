@@ -118,8 +118,12 @@ static int open_file(struct terrane_space *space, const struct terrane_space_opt
 static int map_file(struct terrane_space *space)
 {
     const size_t bytes = (size_t)space->block_count << TN_BLOCK_SHIFT;
-    const int error = tn_os_file_resize(space->fd, bytes);
-    return error != 0 ? error : tn_os_map_file(space->base, bytes, space->fd, 0);
+    int error = tn_os_file_resize(space->fd, bytes);
+    if (error == 0)
+        error = tn_os_map_file(space->base, bytes, space->fd, 0);
+    if (error == 0 && space->backing == TERRANE_BACKING_SCRATCH)
+        (void)tn_os_advise_around(space->base, bytes, false); /* as backing_shared.c does */
+    return error;
 }
 
 /* ---- creation ---- */

@@ -88,6 +88,13 @@ enum tn_counter {
     TN_COUNTERS
 };
 
+/* More of them, for the pool's own statistics. */
+enum tn_pool_counter {
+    TN_POOL_ELIDED_BYTES,  /* changed bytes that were freed before they were written out */
+    TN_POOL_EVICTED_BYTES, /* written out and dropped for the resident budget */
+    TN_POOL_COUNTERS
+};
+
 /* Ends of a list of warm runs, linked by their nodes: block plus one, 0 if empty. */
 struct tn_warm_list {
     uint32_t newest, oldest;
@@ -126,6 +133,8 @@ struct terrane_space {
     uint64_t dirty_low_bytes; /* fewest dirty bytes since then */
 
     _Atomic uint64_t counters[TN_COUNTERS]; /* relaxed; written under the lock or by atomic adds */
+
+    _Atomic uint64_t pool_counters[TN_POOL_COUNTERS]; /* relaxed, by atomic adds */
 
     void *_Atomic heaps; /* heap floor: its table of heaps in this space */
     void (*heaps_release)(struct terrane_space *space); /* ends it; constant once it exists */
