@@ -19,6 +19,7 @@
 #define TERRANE_H
 
 #include <terrane/heap.h>
+#include <terrane/pool.h>
 #include <terrane/space.h>
 #include <terrane/stats.h>
 #include <terrane/version.h>

@@ -1,29 +1,15 @@
 /* Large objects: runs of the pool, trimmed to pages.
  *
  * The descriptor of a run's first block holds the usable bytes, the heap and the list links;
- * nothing else of the run is described. Addresses are cheap, so an object that grows and is large
- * gets far more of them than it needs and stays where it is as long as they last; when they are
- * used up it takes its neighbours if they are free, else pages that were used before, else it moves
- * by page table, and copies only below the size where moving pays. */
+ * nothing else of the run is described. An object that grows stays where it is as long as its
+ * addresses last, takes its neighbours if they are free, and else goes elsewhere (relocate.c). A
+ * run changes hands between a heap and whoever holds regions without a page being touched. */
 #include "heap/layout.h"
 #include "os/os.h"
+#include "pool/regions.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* Orders of addresses that a growing object of this size takes beyond what it needs: 4 to 8 times.
- * Smaller ones grow through warm runs that others left; in addresses of their own they would have
- * to fault fresh pages in. */
-#define GROWTH_SLACK    2
-#define SLACK_MIN_BYTES (4 * TN_MIB)
-
-/* An exchange is three moves, and a range of addresses that comes and goes: it pays from so many
- * times the size on from which one move does. */
-#define EXCHANGE_COST 8
-
-/* An object this large may have its last, partly used 2 MiB as a huge page too: at most 5 % more.
- */
-#define HUGE_TAIL_FROM (40 * TN_MIB)
 
 /* ---- descriptors and the heap's list ---- */
 
@@ -70,37 +56,34 @@ static void unlink_object(struct terrane_heap *heap, const struct tn_block *desc
     tn_lock_release(&heap->large_lock);
 }
 
-/* ---- huge pages ---- */
-
-/* Wants huge pages for the object's whole 2 MiB units, and for the last one where little is lost.
- */
-static void want_huge(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
-{
-    if (bytes < TN_HUGE_BYTES)
-        return;
-    size_t wanted = tn_round_down(bytes, TN_HUGE_BYTES);
-    if (bytes >= HUGE_TAIL_FROM)
-        wanted = tn_min(tn_round_up(bytes + bytes / 32, TN_HUGE_BYTES), tn_bytes_of_order(order));
-    tn_space_advise_huge(space, tn_block_addr(space, block), wanted);
-}
-
 /* ---- allocation and free ---- */
 
-/* A run for an object of `bytes`, described and linked. */
-static int object_create(struct terrane_heap *heap, const struct tn_wish *wish, struct tn_run *run)
+/* Describes and links a run as an object. */
+static void describe_object(struct terrane_heap *heap, const struct tn_run *run, size_t bytes)
 {
-    const int error = tn_pool_acquire(heap->space, wish, run);
-    if (error != 0)
-        return error;
     struct tn_block *descriptor = tn_block_at(heap->space, run->block);
     descriptor->use = TN_USE_LARGE;
     descriptor->order = (uint8_t)run->order;
-    descriptor->bytes = wish->bytes;
+    descriptor->bytes = bytes;
     descriptor->offset = 0;
     descriptor->tail = 0;
     link_object(heap, run->block);
     tn_count(heap->space, TN_COUNT_LARGE_ALLOCS, 1);
-    tn_count(heap->space, TN_COUNT_LARGE_BYTES, wish->bytes);
+    tn_count(heap->space, TN_COUNT_LARGE_BYTES, bytes);
+}
+
+/* A run for an object of `bytes`, described and linked. */
+static int object_create(struct terrane_heap *heap, const struct tn_wish *wish, struct tn_run *run)
+{
+    int error = tn_pool_acquire(heap->space, wish, run);
+    for (unsigned tries = 0; TN_UNLIKELY(error == -ENOMEM) && tries < TN_PRESSURE_TRIES; tries++) {
+        if (!tn_regions_press(heap->space, wish->bytes))
+            break;
+        error = tn_pool_acquire(heap->space, wish, run);
+    }
+    if (error != 0)
+        return error;
+    describe_object(heap, run, wish->bytes);
     tn_audit(tn_heap_audit_step(heap));
     return 0;
 }
@@ -121,7 +104,7 @@ static void *alloc_pages(struct terrane_heap *heap, const struct tn_wish *wish, 
     if (object_create(heap, wish, &run) != 0)
         return NULL;
     char *pointer = tn_block_addr(heap->space, run.block);
-    want_huge(heap->space, run.block, run.order, wish->bytes);
+    tn_space_want_huge(heap->space, run.block, run.order, wish->bytes);
     if (zeroed && !run.zero)
         memset(pointer, 0, wish->bytes);
     return pointer;
@@ -165,19 +148,29 @@ void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t alig
     return pointer;
 }
 
-/* Ends the object; `moved`: its pages are elsewhere already. */
-static void object_destroy(struct terrane_space *space, uint32_t block, bool moved)
+/* What the object holds, for the pool. */
+static struct tn_held held_of(struct terrane_space *space, uint32_t block)
+{
+    const struct tn_block *descriptor = tn_block_at(space, block);
+    return (struct tn_held){space, block, descriptor->order, descriptor->bytes,
+                            tn_large_usable(descriptor)};
+}
+
+/* The run is no object any more, but still in use. */
+static void forget_object(struct terrane_space *space, uint32_t block)
 {
     struct tn_block *descriptor = tn_block_at(space, block);
-    const size_t bytes = descriptor->bytes;
     unlink_object(heap_of(space, descriptor), descriptor);
     descriptor->use = TN_USE_NONE;
-    tn_uncount(space, TN_COUNT_LARGE_BYTES, bytes);
+    tn_uncount(space, TN_COUNT_LARGE_BYTES, descriptor->bytes);
     tn_count(space, TN_COUNT_LARGE_FREES, 1);
-    if (moved)
-        tn_pool_release_empty(space, block, descriptor->order, bytes);
-    else
-        tn_pool_release(space, block, descriptor->order, bytes);
+}
+
+static void object_destroy(struct terrane_space *space, uint32_t block)
+{
+    const struct tn_held held = held_of(space, block);
+    forget_object(space, block);
+    tn_pool_release(space, block, held.order, held.bytes);
 }
 
 void tn_large_free(struct terrane_space *space, void *pointer)
@@ -185,7 +178,7 @@ void tn_large_free(struct terrane_space *space, void *pointer)
     const struct tn_block *descriptor = tn_large_at(space, pointer);
     if (TN_UNLIKELY(descriptor == NULL))
         tn_crime_invalid(space, pointer);
-    object_destroy(space, tn_block_of(space, pointer), false);
+    object_destroy(space, tn_block_of(space, pointer));
 }
 
 /* ---- resize ---- */
@@ -214,101 +207,34 @@ static int resize_here(struct terrane_space *space, uint32_t block, size_t bytes
     tn_count(space, TN_COUNT_LARGE_BYTES, bytes - old); /* wraps downwards when shrinking */
     if (bytes > old) {
         tn_count(space, TN_COUNT_GROWN_IN_PLACE, 1);
-        want_huge(space, block, order, bytes);
+        tn_space_want_huge(space, block, order, bytes);
     }
     return 0;
 }
 
-/* An object on its way from one run to another. */
-struct journey {
-    struct terrane_heap *heap;   /* where it goes */
-    struct terrane_space *space; /* where it comes from */
-    char *from, *to;
-    size_t kept;  /* bytes that go along */
-    size_t bytes; /* that it has afterwards */
-    struct tn_run run;
-};
-
-static unsigned growth_slack(const struct journey *journey)
-{
-    return journey->bytes > journey->kept && journey->kept >= SLACK_MIN_BYTES ? GROWTH_SLACK : 0;
-}
-
-static void copy_pages(const struct journey *journey)
-{
-    memcpy(journey->to, journey->from, journey->kept);
-    tn_count(journey->heap->space, TN_COUNT_COPIES, 1);
-    tn_count(journey->heap->space, TN_COUNT_COPY_BYTES, journey->kept);
-}
-
-/* Into a warm run: pages are exchanged, so that both runs stay warm, or copied if there are few. */
-static bool go_warm(struct journey *journey, bool may_move)
-{
-    struct terrane_heap *heap = journey->heap;
-    const struct tn_wish wish = {.bytes = journey->bytes, .warm = true};
-    if (journey->space != heap->space || heap->space->backing != TERRANE_BACKING_PRIVATE ||
-        object_create(heap, &wish, &journey->run) != 0)
-        return false;
-    journey->to = tn_block_addr(heap->space, journey->run.block);
-    if (!may_move || journey->kept < EXCHANGE_COST * tn_move_threshold(heap->space) ||
-        tn_space_exchange(heap->space, journey->from, journey->to, journey->kept) != 0)
-        copy_pages(journey);
-    object_destroy(journey->space, tn_block_of(journey->space, journey->from), false);
-    return true;
-}
-
-/* Into untouched addresses, far more than it needs: the pages move along. */
-static bool go_moving(struct journey *journey)
-{
-    struct terrane_space *target = journey->heap->space;
-    const size_t grown = journey->bytes - journey->kept;
-    const struct tn_wish wish = {
-        .bytes = journey->bytes, .slack = growth_slack(journey), .cold = true};
-    if (object_create(journey->heap, &wish, &journey->run) != 0)
-        return false;
-    journey->to = tn_block_addr(target, journey->run.block);
-    if (tn_space_move(journey->space, journey->from, target, journey->to, journey->kept) != 0) {
-        object_destroy(target, journey->run.block, true);
-        return false;
-    }
-    if (grown > 0 && tn_space_commit(target, journey->to + journey->kept, grown) != 0) {
-        /* Only a file or strict overcommit can refuse here. The pages go back where they were. */
-        if (tn_space_move(target, journey->to, journey->space, journey->from, journey->kept) != 0)
-            memcpy(journey->from, journey->to, journey->kept);
-        object_destroy(target, journey->run.block, true);
-        return false;
-    }
-    object_destroy(journey->space, tn_block_of(journey->space, journey->from), true);
-    return true;
-}
-
-static bool go_copying(struct journey *journey)
-{
-    const struct tn_wish wish = {.bytes = journey->bytes, .slack = growth_slack(journey)};
-    if (object_create(journey->heap, &wish, &journey->run) != 0)
-        return false;
-    journey->to = tn_block_addr(journey->heap->space, journey->run.block);
-    copy_pages(journey);
-    object_destroy(journey->space, tn_block_of(journey->space, journey->from), false);
-    return true;
-}
-
-/* An object of `bytes` elsewhere in `heap` with the first `kept` bytes of the one at `pointer`,
- * which is freed. NULL: nothing changed. */
+/* An object of `bytes` elsewhere in `heap` with the first bytes of the one at `pointer`, which is
+ * freed. NULL: nothing changed. */
 static void *relocate(struct terrane_heap *heap, struct terrane_space *space, void *pointer,
-                      size_t bytes, size_t kept)
+                      size_t bytes)
 {
-    struct journey journey = {
-        .heap = heap, .space = space, .from = pointer, .kept = kept, .bytes = bytes};
-    const struct tn_block *descriptor = tn_large_at(space, pointer);
+    const struct tn_held held = held_of(space, tn_block_of(space, pointer));
+    struct tn_block *descriptor = tn_block_at(space, held.block);
     const bool may_move = heap->kind != TERRANE_KIND_PINNED &&
                           descriptor->kind != TERRANE_KIND_PINNED && tn_large_plain(descriptor);
-    if (!(bytes > kept && go_warm(&journey, may_move)) &&
-        !(may_move && kept >= tn_move_threshold(heap->space) && go_moving(&journey)) &&
-        !go_copying(&journey))
+    struct terrane_heap *owner = heap_of(space, descriptor);
+    struct tn_run run;
+    unlink_object(owner, descriptor); /* its block may be somebody else's soon */
+    descriptor->use = TN_USE_NONE;
+    if (tn_pool_relocate(&held, heap->space, bytes, may_move, &run) != 0) {
+        descriptor->use = TN_USE_LARGE;
+        link_object(owner, held.block);
         return NULL;
-    want_huge(heap->space, journey.run.block, journey.run.order, bytes);
-    return journey.to;
+    }
+    tn_uncount(space, TN_COUNT_LARGE_BYTES, held.bytes);
+    tn_count(space, TN_COUNT_LARGE_FREES, 1);
+    describe_object(heap, &run, bytes);
+    tn_space_want_huge(heap->space, run.block, run.order, bytes);
+    return tn_block_addr(heap->space, run.block);
 }
 
 void *tn_large_resize(struct terrane_heap *heap, void *pointer, size_t size)
@@ -325,7 +251,7 @@ void *tn_large_resize(struct terrane_heap *heap, void *pointer, size_t size)
     if (tn_large_plain(descriptor) && resize_here(space, tn_block_of(space, pointer), bytes) == 0)
         return pointer;
     /* A shrink that the kernel refused: the object keeps its tail. */
-    return shrinks ? pointer : relocate(heap, space, pointer, bytes, old);
+    return shrinks ? pointer : relocate(heap, space, pointer, bytes);
 }
 
 int tn_large_resize_in_place(struct terrane_space *space, void *pointer, size_t size)
@@ -353,10 +279,40 @@ int tn_large_move(struct terrane_heap *heap, void **pointer)
     }
     if (descriptor->kind == TERRANE_KIND_PINNED)
         return -EPERM;
-    const size_t bytes = tn_large_usable(descriptor);
-    void *target = relocate(heap, space, *pointer, bytes, bytes);
+    void *target = relocate(heap, space, *pointer, tn_large_usable(descriptor));
     if (target == NULL)
         return -ENOMEM;
     *pointer = target;
     return 0;
+}
+
+/* ---- regions ---- */
+
+int terrane_region_to_object(struct terrane_region *region, struct terrane_heap *heap,
+                             void **object)
+{
+    struct tn_held held;
+    if (tn_space_of(region->data) != heap->space)
+        return -EINVAL;
+    const int error = tn_region_to_run(region, &held);
+    if (error != 0)
+        return error;
+    const struct tn_run run = {.block = held.block, .order = held.order};
+    describe_object(heap, &run, held.bytes);
+    *object = region->data;
+    *region = (struct terrane_region){NULL, 0};
+    return 0;
+}
+
+int terrane_region_from_object(void *object, struct terrane_region *out)
+{
+    struct terrane_space *space = tn_space_of(object);
+    const struct tn_block *descriptor = space != NULL ? tn_large_at(space, object) : NULL;
+    if (descriptor == NULL || !tn_large_plain(descriptor))
+        return -EINVAL;
+    const struct tn_held held = held_of(space, tn_block_of(space, object));
+    const int error = tn_region_from_run(&held, out);
+    if (error == 0)
+        forget_object(space, held.block);
+    return error;
 }

@@ -103,6 +103,10 @@ int tn_os_populate(void *addr, size_t size);
  * -ENOMEM for want of the kernel's own memory may leave the target unmapped. */
 int tn_os_move(void *from, void *to, size_t size);
 
+/* Says that a range will not be needed soon: its pages are the first to be swapped out. A hint: it
+ * cannot fail. */
+void tn_os_cool(void *addr, size_t size);
+
 enum tn_os_access { TN_OS_NONE, TN_OS_READ, TN_OS_WRITE };
 
 /* Sets what the process may do to a range. -ENOMEM. */

@@ -312,6 +312,11 @@ int tn_os_protect(void *addr, size_t size, enum tn_os_access access)
     return mprotect(addr, size, bits[access]) == 0 ? 0 : expected("protect", only_memory);
 }
 
+void tn_os_cool(void *addr, size_t size)
+{
+    (void)madvise(addr, size, MADV_COLD);
+}
+
 int tn_os_advise_huge(void *addr, size_t size, bool wanted)
 {
     if (madvise(addr, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0)

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/regions.h"
 #include "pool/warm.h"
 
 #include <errno.h>
@@ -21,8 +22,48 @@
 #define ROOM_PEAK_SHARE 16
 #define ROOM_BYTES      (512 * TN_KIB)
 
-/* Of dirty pages that nobody has wanted for this long, half are given back. */
-#define DECAY_NS 500000000u
+/* Dirty pages that nobody has wanted for this long are all given back, half of them after half of
+ * it. */
+#define DECAY_NS 1000000000u
+
+/* The clock is asked at each so many releases of regions: asking costs as much as a release. */
+#define RELEASES_PER_LOOK 16
+
+/* ---- counting, locked ---- */
+
+void tn_pool_note(struct terrane_space *space)
+{
+    tn_space_note_dirty(space);
+    tn_decay_note(&tn_pool_of(space)->decay, tn_space_dirty_bytes(space));
+}
+
+void tn_pool_count_out(struct terrane_space *space, unsigned order, size_t bytes)
+{
+    struct tn_order_counts *counts = &tn_pool_of(space)->counts[order];
+    counts->acquires++;
+    counts->held_bytes += bytes;
+    counts->held_peak = tn_max(counts->held_peak, counts->held_bytes);
+}
+
+void tn_pool_count_back(struct terrane_space *space, unsigned order, size_t bytes)
+{
+    struct tn_order_counts *counts = &tn_pool_of(space)->counts[order];
+    counts->releases++;
+    counts->held_bytes -= bytes;
+    tn_space_uncharge(space, bytes);
+}
+
+/* A run has other bytes, and perhaps another order. */
+static void count_resized(struct terrane_space *space, unsigned from, size_t old, unsigned to,
+                          size_t bytes)
+{
+    struct tn_order_counts *counts = tn_pool_of(space)->counts;
+    counts[from].held_bytes -= old;
+    counts[to].held_bytes += bytes;
+    counts[to].held_peak = tn_max(counts[to].held_peak, counts[to].held_bytes);
+}
+
+/* ---- taking runs ---- */
 
 static uint32_t blocks_of_bytes(size_t bytes)
 {
@@ -46,7 +87,7 @@ static bool take_dirty(struct terrane_space *space, const struct tn_wish *wish, 
         return true;
     /* Pieces of runs that were cut, or a larger run, to be cut now. */
     while (!tn_buddy_take_listed(&space->buddy, order, TN_RUN_DIRTY, &found->block)) {
-        if (!tn_warm_take_largest(space, order + 1, &block, &larger))
+        if (!tn_warm_take_largest(space, order + 1, SIZE_MAX, &block, &larger))
             return false;
         if (space->buddy.nodes[block].flags != 0) { /* a mapping of its own, not to be divided */
             tn_warm_put(space, block, larger, tn_bytes_of_order(larger));
@@ -75,12 +116,8 @@ static bool take(struct terrane_space *space, const struct tn_wish *wish, unsign
                  struct tn_found *found)
 {
     const bool clean_only = wish->cold || order > tn_order_of_bytes(wish->bytes);
-    tn_lock_acquire(&space->lock);
-    const bool taken =
-        (!clean_only && take_dirty(space, wish, order, found)) || take_clean(space, order, found);
-    tn_space_note_dirty(space);
-    tn_lock_release(&space->lock);
-    return taken;
+    return (!clean_only && take_dirty(space, wish, order, found)) ||
+           take_clean(space, order, found);
 }
 
 /* Gives back a run that is still as it was taken: `bytes` used if it is cut, else all of it.
@@ -92,7 +129,7 @@ static void give_run(struct terrane_space *space, uint32_t block, unsigned order
         tn_buddy_give_cut(&space->buddy, block, blocks_of_bytes(bytes), state);
     else
         tn_buddy_give(&space->buddy, block, order, state);
-    tn_space_note_dirty(space);
+    tn_pool_note(space);
 }
 
 /* Gives a run to the kernel, piece by piece if it is cut: blocks behind it may be others'. */
@@ -132,9 +169,29 @@ static void put_back(struct terrane_space *space, uint32_t block, unsigned order
     tn_lock_release(&space->lock);
 }
 
-/* Gives dirty runs to the kernel, pieces first, then the largest and oldest, until at most `keep`
- * bytes are left. */
-static size_t purge(struct terrane_space *space, size_t keep)
+/* Takes a dirty run to be given back: pieces first, then the largest and oldest of at most `most`
+ * bytes. Returns the dirty bytes that went, 0 if there is none. Locked. */
+static size_t take_victim(struct terrane_space *space, size_t most, uint32_t *block,
+                          unsigned *order)
+{
+    struct tn_pool_state *pool = tn_pool_of(space);
+    const uint64_t before = tn_space_dirty_bytes(space);
+    const size_t pieces = tn_min(tn_max(most, TN_BLOCK_BYTES), tn_bytes_of_order(TN_ORDER_MAX));
+    const unsigned order_max = tn_highest_bit(pieces) - TN_BLOCK_SHIFT;
+    if (!tn_buddy_take_dirty(&space->buddy, order_max, block, order) &&
+        !tn_warm_take_largest(space, 0, most, block, order))
+        return 0;
+    const uint64_t gone = before - tn_space_dirty_bytes(space);
+    pool->purges++;
+    pool->counts[*order].purged_bytes += gone;
+    tn_decay_purged(&pool->decay, gone);
+    tn_pool_note(space);
+    return gone;
+}
+
+/* Gives dirty runs to the kernel until at most `keep` bytes are left. `gently`: never so large a
+ * run that fewer would be left. */
+static size_t purge(struct terrane_space *space, size_t keep, bool gently)
 {
     size_t given = 0;
     const size_t most = tn_counted(space, TN_COUNT_DIRTY_BYTES);
@@ -143,48 +200,76 @@ static size_t purge(struct terrane_space *space, size_t keep)
         unsigned order;
         tn_lock_acquire(&space->lock);
         const uint64_t dirty = tn_space_dirty_bytes(space);
-        const bool more = dirty > keep && (tn_buddy_take_dirty(&space->buddy, &block, &order) ||
-                                           tn_warm_take_largest(space, 0, &block, &order));
-        given += dirty - tn_space_dirty_bytes(space); /* of a warm run only its warm part */
-        tn_space_note_dirty(space);
+        const size_t excess = dirty > keep ? dirty - keep : 0;
+        const size_t gone =
+            excess == 0 ? 0 : take_victim(space, gently ? excess : SIZE_MAX, &block, &order);
         tn_lock_release(&space->lock);
-        if (!more)
+        if (gone == 0)
             break;
+        given += gone;
         tn_space_retire(space, block, order);
     }
     return given;
 }
 
-/* Takes a run with as much of the wanted slack as the window has; gives dirty runs up before it
- * says that there is none, because clean runs join to larger ones. */
-static bool take_with_slack(struct terrane_space *space, const struct tn_wish *wish,
-                            struct tn_run *out)
+/* A run with as much of the wanted slack as the window has. Locked. */
+static bool take_any(struct terrane_space *space, const struct tn_wish *wish, unsigned slack,
+                     struct tn_run *out)
 {
     const unsigned order = tn_order_of_bytes(wish->bytes);
     struct tn_found found;
-    for (unsigned extra = wish->slack + 1; extra-- > 0;) {
+    for (unsigned extra = slack + 1; extra-- > 0;) {
         if (take(space, wish, order + extra, &found)) {
             *out = (struct tn_run){found.block, order + extra, found.state == TN_RUN_CLEAN};
             return true;
         }
     }
-    tn_space_retry(space);
-    (void)purge(space, 0);
-    if (!take(space, wish, order, &found))
-        return false;
-    *out = (struct tn_run){found.block, order, found.state == TN_RUN_CLEAN};
-    return true;
+    return false;
 }
 
 static bool take_warm(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
 {
     out->order = tn_order_of_bytes(wish->bytes);
     out->zero = false;
+    return tn_warm_take(space, out->order, wish->bytes, &out->block);
+}
+
+/* Charges and takes. -ENOMEM (a limit), -EAGAIN (there is no such run). */
+static int take_run(struct terrane_space *space, const struct tn_wish *wish, unsigned slack,
+                    struct tn_run *out)
+{
     tn_lock_acquire(&space->lock);
-    const bool taken = tn_warm_take(space, out->order, wish->bytes, &out->block);
-    tn_space_note_dirty(space);
+    int error = tn_space_charge(space, wish->bytes);
+    if (error == 0) {
+        if (wish->warm ? take_warm(space, wish, out) : take_any(space, wish, slack, out)) {
+            tn_pool_count_out(space, out->order, wish->bytes);
+            struct tn_order_counts *counts = &tn_pool_of(space)->counts[out->order];
+            counts->refills += out->zero;
+            counts->dirty_hits += !out->zero;
+        } else {
+            tn_space_uncharge(space, wish->bytes);
+            error = -EAGAIN;
+        }
+        tn_pool_note(space);
+    }
     tn_lock_release(&space->lock);
-    return taken;
+    return error;
+}
+
+/* Gives up what is cached where a limit refuses, and dirty runs before it says that there is no
+ * run, because clean ones join to larger ones. */
+static int take_pressed(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
+{
+    int error = take_run(space, wish, wish->slack, out);
+    if (error == 0 || wish->warm)
+        return error;
+    (void)tn_regions_drain(space);
+    if (error == -EAGAIN) {
+        tn_space_retry(space);
+        (void)purge(space, 0, false);
+    }
+    error = take_run(space, wish, 0, out);
+    return error == -EAGAIN ? -ENOMEM : error;
 }
 
 /* Restores the invariant of a warm run: pages behind what its bytes need are untouched. */
@@ -207,20 +292,24 @@ static void make_room(struct terrane_space *space)
     const size_t used = tn_counted(space, TN_COUNT_RUN_BYTES);
     const size_t keep = peak + peak / ROOM_PEAK_SHARE + ROOM_BYTES - tn_min(used, peak);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
-        (void)purge(space, keep);
+        (void)purge(space, keep, false);
+}
+
+static int refuse(struct terrane_space *space, int error)
+{
+    tn_lock_acquire(&space->lock);
+    tn_pool_of(space)->refusals++;
+    tn_lock_release(&space->lock);
+    return error;
 }
 
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
 {
     if (tn_order_of_bytes(wish->bytes) > TN_ORDER_MAX)
-        return -ENOMEM;
-    int error = tn_space_charge(space, wish->bytes);
+        return refuse(space, -ENOMEM);
+    int error = take_pressed(space, wish, out);
     if (error != 0)
-        return error;
-    if (wish->warm ? !take_warm(space, wish, out) : !take_with_slack(space, wish, out)) {
-        tn_space_uncharge(space, wish->bytes);
-        return wish->warm ? -EAGAIN : -ENOMEM;
-    }
+        return wish->warm ? error : refuse(space, error);
     if (out->zero && !wish->cold)
         make_room(space);
     if (!wish->cold)
@@ -228,12 +317,34 @@ int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, str
     if (error == 0)
         error = clean_tail(space, wish, out);
     if (error != 0) {
+        tn_lock_acquire(&space->lock);
+        tn_pool_count_back(space, out->order, wish->bytes);
+        tn_lock_release(&space->lock);
         put_back(space, out->block, out->order, wish->bytes,
                  out->zero ? TN_RUN_CLEAN : TN_RUN_DIRTY);
-        tn_space_uncharge(space, wish->bytes);
+        return refuse(space, error);
     }
+    return 0;
+}
+
+int tn_pool_take_kept(struct terrane_space *space, unsigned order, size_t bytes, uint32_t *block)
+{
+    tn_lock_acquire(&space->lock);
+    int error = -EAGAIN;
+    if ((tn_pool_of(space)->warm_parts[order] >> tn_warm_part(order, bytes) & 1) != 0)
+        error = tn_space_charge(space, bytes);
+    if (error == 0) {
+        (void)tn_warm_take_exact(space, order, tn_warm_part(order, bytes), block);
+        tn_pool_count_out(space, order, bytes);
+        tn_pool_of(space)->counts[order].dirty_hits++;
+        tn_pool_of(space)->regions++;
+        tn_pool_note(space);
+    }
+    tn_lock_release(&space->lock);
     return error;
 }
+
+/* ---- giving back ---- */
 
 static size_t dirty_budget(struct terrane_space *space)
 {
@@ -241,47 +352,93 @@ static size_t dirty_budget(struct terrane_space *space)
     return tn_max(DIRTY_MIN_BYTES, share);
 }
 
-/* How many dirty bytes may stay now. The fewest that there were in the last period are those that
- * nobody wanted: half of them go. */
-static size_t decayed_budget(struct terrane_space *space)
+/* Puts a plain run on the warm lists. Returns how many releases there have been. */
+static uint32_t keep_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
+                         bool region)
 {
-    const uint64_t now = tn_os_clock_ns();
-    size_t keep = dirty_budget(space);
-    tn_lock_acquire(&space->lock);
-    const uint64_t dirty = tn_space_dirty_bytes(space);
-    if (now - space->pool_tick_ns > DECAY_NS) {
-        keep = tn_min(keep, dirty - tn_min(dirty, space->dirty_low_bytes) / 2);
-        space->pool_tick_ns = now;
-        space->dirty_low_bytes = dirty;
-    }
-    tn_lock_release(&space->lock);
-    return keep;
-}
-
-void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
-{
-    tn_space_uncharge(space, bytes);
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
-    if (!tn_run_plain(space, block) || (cut && is_special(space, block))) {
-        retire_run(space, block, order, bytes);
-        return;
-    }
     /* Behind the order that its bytes need there is something only if the kernel refused to take
      * it, or if the run was shrunk after pages had been moved into it. */
     const bool warm_behind = space->buddy.nodes[block].warm != 0;
     const unsigned used = warm_behind ? order : tn_order_of_bytes(bytes);
     tn_lock_acquire(&space->lock);
+    tn_pool_count_back(space, order, bytes);
+    tn_pool_of(space)->regions -= region;
     if (cut) {
         tn_buddy_give_cut(&space->buddy, block, blocks_of_bytes(bytes), TN_RUN_DIRTY);
     } else {
-        tn_buddy_shrink(&space->buddy, block, order, used, TN_RUN_CLEAN);
+        if (used < order)
+            tn_buddy_shrink(&space->buddy, block, order, used, TN_RUN_CLEAN);
         tn_warm_put(space, block, used, bytes);
     }
-    tn_space_note_dirty(space);
+    tn_pool_note(space);
+    const uint32_t releases = ++tn_pool_of(space)->releases;
     tn_lock_release(&space->lock);
-    const size_t keep = used == 0 ? dirty_budget(space) : decayed_budget(space);
-    if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
-        (void)purge(space, keep);
+    return releases;
+}
+
+/* Gives a run back that cannot be kept warm. */
+static void drop_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
+{
+    tn_lock_acquire(&space->lock);
+    tn_pool_count_back(space, order, bytes);
+    tn_lock_release(&space->lock);
+    retire_run(space, block, order, bytes);
+}
+
+void tn_pool_uncache(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
+                     bool keep)
+{
+    tn_lock_acquire(&space->lock);
+    struct tn_pool_state *pool = tn_pool_of(space);
+    tn_pool_count_back(space, order, bytes);
+    pool->counts[order].releases--; /* it was counted when it went into the cache */
+    pool->regions--;
+    if (keep) {
+        tn_warm_put(space, block, order, bytes);
+    } else {
+        pool->purges++;
+        pool->counts[order].purged_bytes += bytes;
+    }
+    tn_pool_note(space);
+    tn_lock_release(&space->lock);
+    if (!keep)
+        tn_space_retire(space, block, order);
+}
+
+void tn_pool_count_pressure(struct terrane_space *space)
+{
+    tn_lock_acquire(&space->lock);
+    tn_pool_of(space)->pressure_calls++;
+    tn_lock_release(&space->lock);
+}
+
+void tn_pool_count_regions(struct terrane_space *space, int change)
+{
+    tn_lock_acquire(&space->lock);
+    tn_pool_of(space)->regions += (uint64_t)(int64_t)change;
+    tn_lock_release(&space->lock);
+}
+
+void tn_pool_keep(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
+{
+    if (keep_run(space, block, order, bytes, true) % RELEASES_PER_LOOK == 0)
+        (void)tn_pool_tick(space, tn_os_clock_ns());
+}
+
+void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
+{
+    const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
+    if (!tn_run_plain(space, block) || (cut && is_special(space, block))) {
+        drop_run(space, block, order, bytes);
+        return;
+    }
+    (void)keep_run(space, block, order, bytes, false);
+    const size_t budget = dirty_budget(space);
+    if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > budget)
+        (void)purge(space, budget, false);
+    if (order > 0)
+        (void)tn_pool_tick(space, tn_os_clock_ns());
 }
 
 /* End of what may have pages in a run of which `bytes` are used: what an earlier use left warm
@@ -298,11 +455,13 @@ static size_t touched_end(const struct terrane_space *space, uint32_t block, uns
 void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned order,
                            size_t bytes)
 {
-    tn_space_uncharge(space, bytes);
     if (is_special(space, block)) {
-        retire_run(space, block, order, bytes);
+        drop_run(space, block, order, bytes);
         return;
     }
+    tn_lock_acquire(&space->lock);
+    tn_pool_count_back(space, order, bytes);
+    tn_lock_release(&space->lock);
     const size_t tail = touched_end(space, block, order, bytes) - bytes;
     const bool clean =
         tail == 0 || tn_space_discard(space, tn_block_addr(space, block) + bytes, tail) == 0;
@@ -332,13 +491,13 @@ static int shrink(struct terrane_space *space, uint32_t block, unsigned order, s
     /* What was moved into the run may reach behind what is left: then it is given back whole, lest
      * addresses that it gives up keep a part of its mapping that nobody counts. */
     node->warm = is_special(space, block);
-    tn_space_uncharge(space, old_bytes - new_bytes);
-    if (!cut || blocks_of_bytes(new_bytes) == blocks_of_bytes(old_bytes))
-        return 0;
     tn_lock_acquire(&space->lock);
-    tn_buddy_cut(&space->buddy, block, blocks_of_bytes(old_bytes), blocks_of_bytes(new_bytes),
-                 TN_RUN_DIRTY); /* of its last block only the tail was given back */
-    tn_space_note_dirty(space);
+    tn_space_uncharge(space, old_bytes - new_bytes);
+    count_resized(space, order, old_bytes, order, new_bytes);
+    if (cut && blocks_of_bytes(new_bytes) != blocks_of_bytes(old_bytes))
+        tn_buddy_cut(&space->buddy, block, blocks_of_bytes(old_bytes), blocks_of_bytes(new_bytes),
+                     TN_RUN_DIRTY); /* of its last block only the tail was given back */
+    tn_pool_note(space);
     tn_lock_release(&space->lock);
     return 0;
 }
@@ -380,7 +539,7 @@ static int gain_room(struct terrane_space *space, uint32_t block, unsigned *orde
     bool dirty;
     tn_lock_acquire(&space->lock);
     const bool gained = gain_blocks(space, block, order, wanted, held, &dirty);
-    tn_space_note_dirty(space);
+    tn_pool_note(space);
     tn_lock_release(&space->lock);
     char *addr = tn_block_addr(space, block);
     const size_t from = gained ? new_bytes : (size_t)held << TN_BLOCK_SHIFT;
@@ -395,14 +554,26 @@ static int gain_room(struct terrane_space *space, uint32_t block, unsigned *orde
     return gained ? 0 : -ENOMEM;
 }
 
+/* Charges the bytes that a run grows by. */
+static int charge(struct terrane_space *space, size_t bytes)
+{
+    tn_lock_acquire(&space->lock);
+    const int error = tn_space_charge(space, bytes);
+    tn_lock_release(&space->lock);
+    return error;
+}
+
 int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
                    size_t new_bytes)
 {
     if (new_bytes <= old_bytes)
         return shrink(space, block, *order, old_bytes, new_bytes);
-    int error = tn_space_charge(space, new_bytes - old_bytes);
+    int error = charge(space, new_bytes - old_bytes);
+    if (error != 0 && tn_regions_drain(space) > 0)
+        error = charge(space, new_bytes - old_bytes);
     if (error != 0)
         return error;
+    const unsigned old_order = *order;
     error = gain_room(space, block, order, old_bytes, new_bytes);
     if (error == 0) {
         char *from = tn_block_addr(space, block) + old_bytes;
@@ -410,15 +581,66 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
         if (error != 0) /* warm blocks that were gained stay */
             space->buddy.nodes[block].warm = TN_PARTS - 1;
     }
+    tn_lock_acquire(&space->lock);
     if (error != 0)
         tn_space_uncharge(space, new_bytes - old_bytes);
+    count_resized(space, old_order, old_bytes, *order, error == 0 ? new_bytes : old_bytes);
+    tn_lock_release(&space->lock);
     return error;
+}
+
+/* ---- time ---- */
+
+uint64_t tn_pool_decay_ns(struct terrane_space *space)
+{
+    const struct tn_pool_state *pool = tn_pool_of(space);
+    return pool->decay_set ? pool->decay_ns : DECAY_NS;
+}
+
+void tn_pool_decay_set(struct terrane_space *space, uint64_t decay_ns)
+{
+    struct tn_pool_state *pool = tn_pool_of(space);
+    const uint64_t now_ns = tn_os_clock_ns();
+    tn_lock_acquire(&space->lock);
+    pool->decay_set = true;
+    pool->decay_ns = decay_ns;
+    tn_decay_init(&pool->decay, decay_ns, now_ns);
+    pool->decaying = true;
+    tn_lock_release(&space->lock);
+    tn_regions_decay_set(space, decay_ns, now_ns);
+    (void)tn_pool_tick(space, now_ns);
+}
+
+/* What may stay dirty now. */
+static uint64_t allowed(struct terrane_space *space, uint64_t now_ns, uint64_t *next_ns)
+{
+    struct tn_pool_state *pool = tn_pool_of(space);
+    tn_lock_acquire(&space->lock);
+    if (!pool->decaying) {
+        tn_decay_init(&pool->decay, tn_pool_decay_ns(space), now_ns);
+        pool->decaying = true;
+    }
+    const uint64_t dirty = tn_space_dirty_bytes(space);
+    const uint64_t keep = tn_decay_allowed(&pool->decay, now_ns, dirty);
+    *next_ns = tn_decay_next(&pool->decay, dirty);
+    tn_lock_release(&space->lock);
+    return keep;
+}
+
+uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
+{
+    uint64_t next_ns;
+    const uint64_t keep = allowed(space, now_ns, &next_ns);
+    if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
+        (void)purge(space, keep, true);
+    const uint64_t cached_ns = tn_regions_tick(space, now_ns);
+    return next_ns == 0 || (cached_ns != 0 && cached_ns < next_ns) ? cached_ns : next_ns;
 }
 
 size_t tn_pool_trim(struct terrane_space *space)
 {
     tn_space_retry(space);
-    return purge(space, 0);
+    return purge(space, 0, false);
 }
 
 size_t terrane_space_trim(struct terrane_space *space)

@@ -31,7 +31,17 @@ struct tn_wish {
     bool whole;     /* it will be aliased, guarded or protected: never cut */
 };
 
-/* Takes a run and makes its bytes usable. -ENOMEM, -ENOSPC, -EIO, -EAGAIN (no warm run). */
+/* A run in use, as its holder knows it. */
+struct tn_held {
+    struct terrane_space *space;
+    uint32_t block;
+    unsigned order;
+    size_t bytes; /* as acquired or resized */
+    size_t used;  /* of them, those that go along when it goes elsewhere */
+};
+
+/* Takes a run and makes its bytes usable. -ENOMEM, -ENOSPC, -EIO, -EAGAIN (no warm run). Where a
+ * limit would refuse, threads' caches of regions are emptied first. */
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out);
 
 /* Gives back a run of which the first `bytes` (as acquired or resized) were used. */
@@ -47,7 +57,46 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
 int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
                    size_t new_bytes);
 
-/* Gives all dirty runs back to the kernel; returns the bytes. */
+/* Takes a warm run of just the class of `bytes` (order and eighth), whole, if there is one. The
+ * short way of regions: one lock, no system call. -EAGAIN (none), -ENOMEM (a limit). */
+int tn_pool_take_kept(struct terrane_space *space, unsigned order, size_t bytes, uint32_t *block);
+
+/* Gives a plain run of just the order that its bytes need to the warm lists, where it stays until
+ * it fades: no budget cuts it short. */
+void tn_pool_keep(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes);
+
+/* A region leaves a thread's cache: it goes to the warm lists, or to the kernel. */
+void tn_pool_uncache(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
+                     bool keep);
+
+/* Runs became regions, or ceased to be some. */
+void tn_pool_count_regions(struct terrane_space *space, int change);
+
+/* A run with the first bytes of `from`, which is released: as many as fit. Warm pages are exchanged
+ * with those of a warm run, else pages move by page table if they `may_move`, else they are copied.
+ * Errors as at acquire: nothing changed. */
+int tn_pool_relocate(const struct tn_held *from, struct terrane_space *space, size_t bytes,
+                     bool may_move, struct tn_run *out);
+
+/* Gives all shared dirty runs back to the kernel; returns the bytes. */
 size_t tn_pool_trim(struct terrane_space *space);
+
+/* One bounded step of what time asks for: lets warm runs fade, in shared lists and caches. Returns
+ * when it wants to be called again (tn_os_clock_ns), 0: not before something is released. */
+uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns);
+
+/* Sets the time in which unwanted warm memory fades; 0: at once, UINT64_MAX: never. */
+void tn_pool_decay_set(struct terrane_space *space, uint64_t decay_ns);
+
+uint64_t tn_pool_decay_ns(struct terrane_space *space); /* locked */
+
+void tn_pool_count_pressure(struct terrane_space *space);
+
+/* Whether the run can be given to the warm lists as it is: its holder left nothing special. */
+static inline bool tn_pool_keepable(const struct terrane_space *space, uint32_t block)
+{
+    const uint8_t special = TN_RUN_REMAPPED | TN_RUN_SHOWN | TN_RUN_CUT;
+    return (space->buddy.nodes[block].flags & special) == 0;
+}
 
 #endif

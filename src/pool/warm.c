@@ -3,8 +3,9 @@
 
 static void unlink_run(struct terrane_space *space, uint32_t block, unsigned order, unsigned part)
 {
+    struct tn_pool_state *pool = tn_pool_of(space);
     struct tn_node *nodes = space->buddy.nodes;
-    struct tn_warm_list *list = &space->warm[order][part];
+    struct tn_warm_list *list = &pool->warm[order][part];
     const struct tn_node *node = &nodes[block];
     if (node->prev != TN_BLOCK_NONE)
         nodes[node->prev].next = node->next;
@@ -15,18 +16,20 @@ static void unlink_run(struct terrane_space *space, uint32_t block, unsigned ord
     else
         list->oldest = node->prev == TN_BLOCK_NONE ? 0 : node->prev + 1;
     if (list->newest == 0)
-        space->warm_parts[order] &= (uint8_t) ~(1u << part);
-    if (space->warm_parts[order] == 0)
-        space->warm_orders &= ~((uint32_t)1 << order);
+        pool->warm_parts[order] &= (uint8_t) ~(1u << part);
+    if (pool->warm_parts[order] == 0)
+        pool->warm_orders &= ~((uint32_t)1 << order);
+    pool->warm_order_bytes[order] -= tn_warm_end(order, part);
     space->warm_bytes -= tn_warm_end(order, part);
 }
 
 void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
+    struct tn_pool_state *pool = tn_pool_of(space);
     struct tn_node *nodes = space->buddy.nodes;
     const unsigned used = tn_warm_part(order, bytes);
     const unsigned part = nodes[block].warm > used ? nodes[block].warm : used;
-    struct tn_warm_list *list = &space->warm[order][part];
+    struct tn_warm_list *list = &pool->warm[order][part];
     nodes[block].prev = TN_BLOCK_NONE;
     nodes[block].next = list->newest == 0 ? TN_BLOCK_NONE : list->newest - 1;
     if (list->newest != 0)
@@ -34,33 +37,59 @@ void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, si
     else
         list->oldest = block + 1;
     list->newest = block + 1;
-    space->warm_parts[order] |= (uint8_t)(1u << part);
-    space->warm_orders |= (uint32_t)1 << order;
+    pool->warm_parts[order] |= (uint8_t)(1u << part);
+    pool->warm_orders |= (uint32_t)1 << order;
+    pool->warm_order_bytes[order] += tn_warm_end(order, part);
     space->warm_bytes += tn_warm_end(order, part);
+}
+
+static void take_newest(struct terrane_space *space, unsigned order, unsigned part, uint32_t *block)
+{
+    *block = tn_pool_of(space)->warm[order][part].newest - 1;
+    unlink_run(space, *block, order, part);
+    space->buddy.nodes[*block].warm = (uint8_t)part;
 }
 
 bool tn_warm_take(struct terrane_space *space, unsigned order, size_t bytes, uint32_t *block)
 {
-    const unsigned have = space->warm_parts[order];
+    const unsigned have = tn_pool_of(space)->warm_parts[order];
     if (have == 0)
         return false;
     const unsigned enough = have & ~tn_mask32(tn_warm_part(order, bytes));
-    const unsigned part = enough != 0 ? tn_lowest_bit(enough) : tn_highest_bit(have);
-    *block = space->warm[order][part].newest - 1;
-    unlink_run(space, *block, order, part);
-    space->buddy.nodes[*block].warm = (uint8_t)part;
+    take_newest(space, order, enough != 0 ? tn_lowest_bit(enough) : tn_highest_bit(have), block);
     return true;
 }
 
-bool tn_warm_take_largest(struct terrane_space *space, unsigned least, uint32_t *block,
+bool tn_warm_take_exact(struct terrane_space *space, unsigned order, unsigned part, uint32_t *block)
+{
+    if ((tn_pool_of(space)->warm_parts[order] >> part & 1) == 0)
+        return false;
+    take_newest(space, order, part, block);
+    return true;
+}
+
+/* The lists of an order whose runs have at most `most` warm bytes. */
+static unsigned parts_up_to(unsigned order, size_t most)
+{
+    const size_t eighth = tn_bytes_of_order(order) / TN_PARTS;
+    return most / eighth >= TN_PARTS ? (1u << TN_PARTS) - 1 : (1u << most / eighth) - 1;
+}
+
+bool tn_warm_take_largest(struct terrane_space *space, unsigned least, size_t most, uint32_t *block,
                           unsigned *order)
 {
-    const uint32_t orders = space->warm_orders & ~tn_mask32(least);
-    if (orders == 0)
-        return false;
-    *order = tn_highest_bit(orders);
-    const unsigned part = tn_highest_bit(space->warm_parts[*order]);
-    *block = space->warm[*order][part].oldest - 1;
-    unlink_run(space, *block, *order, part);
-    return true;
+    const struct tn_pool_state *pool = tn_pool_of(space);
+    uint32_t orders = pool->warm_orders & ~tn_mask32(least);
+    while (orders != 0) {
+        *order = tn_highest_bit(orders);
+        const unsigned parts = pool->warm_parts[*order] & parts_up_to(*order, most);
+        if (parts != 0) {
+            const unsigned part = tn_highest_bit(parts);
+            *block = pool->warm[*order][part].oldest - 1;
+            unlink_run(space, *block, *order, part);
+            return true;
+        }
+        orders &= tn_mask32(*order);
+    }
+    return false;
 }

@@ -8,7 +8,7 @@
 #ifndef TN_WARM_H
 #define TN_WARM_H
 
-#include "space/space.h"
+#include "pool/state.h"
 
 /* End of the given eighth of a run of `order`, in bytes from its start. */
 static inline size_t tn_warm_end(unsigned order, unsigned part)
@@ -28,8 +28,13 @@ void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, si
 /* Takes the newest run of `order` whose warm part holds `bytes`, else the one with the largest. */
 bool tn_warm_take(struct terrane_space *space, unsigned order, size_t bytes, uint32_t *block);
 
-/* Takes the oldest run of the largest order there is, of at least `least`. */
-bool tn_warm_take_largest(struct terrane_space *space, unsigned least, uint32_t *block,
+/* Takes the newest run of just that order and eighth. */
+bool tn_warm_take_exact(struct terrane_space *space, unsigned order, unsigned part,
+                        uint32_t *block);
+
+/* Takes the oldest run of the largest order there is, of at least `least`, of whose bytes at most
+ * `most` are warm. */
+bool tn_warm_take_largest(struct terrane_space *space, unsigned least, size_t most, uint32_t *block,
                           unsigned *order);
 
 #endif

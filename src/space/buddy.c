@@ -48,6 +48,7 @@ static void list_push(struct tn_buddy *buddy, uint32_t block, unsigned order,
     buddy->head[state][order] = block;
     buddy->nonempty[state] |= (uint32_t)1 << order;
     buddy->free_blocks[state] += blocks_of(order);
+    buddy->runs[state][order]++;
 }
 
 static void list_remove(struct tn_buddy *buddy, uint32_t block, unsigned order,
@@ -66,6 +67,7 @@ static void list_remove(struct tn_buddy *buddy, uint32_t block, unsigned order,
     if (buddy->head[state][order] == TN_BLOCK_NONE)
         buddy->nonempty[state] &= ~((uint32_t)1 << order);
     buddy->free_blocks[state] -= blocks_of(order);
+    buddy->runs[state][order]--;
     node->state = 0;
 }
 
@@ -86,6 +88,7 @@ bool tn_buddy_take_listed(struct tn_buddy *buddy, unsigned order, enum tn_run_st
     const uint32_t block = buddy->head[state][have];
     list_remove(buddy, block, have, state);
     while (have > order) {
+        buddy->splits[have]++;
         have--;
         list_push(buddy, block + blocks_of(have), have, state);
     }
@@ -149,9 +152,9 @@ bool tn_buddy_take(struct tn_buddy *buddy, unsigned order, enum tn_run_state fir
            take_frontier(buddy, order, out);
 }
 
-bool tn_buddy_take_dirty(struct tn_buddy *buddy, uint32_t *block, unsigned *order)
+bool tn_buddy_take_dirty(struct tn_buddy *buddy, unsigned most, uint32_t *block, unsigned *order)
 {
-    const uint32_t orders = buddy->nonempty[TN_RUN_DIRTY];
+    const uint32_t orders = buddy->nonempty[TN_RUN_DIRTY] & tn_mask32(most + 1);
     if (orders == 0)
         return false;
     *order = tn_highest_bit(orders);
@@ -173,6 +176,7 @@ void tn_buddy_give(struct tn_buddy *buddy, uint32_t block, unsigned order, enum 
         list_remove(buddy, other, order, state);
         block &= ~blocks_of(order);
         order++;
+        buddy->joins[order]++;
     }
     list_push(buddy, block, order, state);
 }
@@ -212,6 +216,7 @@ bool tn_buddy_extend(struct tn_buddy *buddy, uint32_t block, unsigned order, uns
             *out_dirty |= state == TN_RUN_DIRTY;
             list_remove(buddy, other, at, state);
         }
+        buddy->joins[at + 1]++;
     }
     buddy->nodes[block].state = (uint8_t)(NODE_USED | wanted);
     buddy->nodes[block].warm = 0; /* it was an eighth of the smaller run */
@@ -222,8 +227,10 @@ void tn_buddy_shrink(struct tn_buddy *buddy, uint32_t block, unsigned order, uns
                      enum tn_run_state state)
 {
     buddy->nodes[block].state = (uint8_t)(NODE_USED | wanted);
-    for (unsigned at = order; at > wanted; at--)
+    for (unsigned at = order; at > wanted; at--) {
+        buddy->splits[at]++;
         tn_buddy_give(buddy, block + blocks_of(at - 1), at - 1, state);
+    }
 }
 
 /* ---- cut runs ---- */
@@ -318,6 +325,7 @@ static uint64_t audit_list(const struct tn_buddy *buddy, unsigned order, enum tn
     }
     tn_check(buddy->tail[state][order] == prev);
     tn_check((buddy->nonempty[state] >> order & 1) == (runs > 0));
+    tn_check(buddy->runs[state][order] == runs);
     return runs;
 }
 

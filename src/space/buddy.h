@@ -53,7 +53,10 @@ struct tn_buddy {
     uint32_t nonempty[TN_RUN_STATES]; /* bit k: the list of order k holds a run */
     uint32_t head[TN_RUN_STATES][TN_ORDERS];
     uint32_t tail[TN_RUN_STATES][TN_ORDERS];
-    uint64_t free_blocks[TN_RUN_STATES]; /* below the frontier */
+    uint64_t free_blocks[TN_RUN_STATES];     /* below the frontier */
+    uint32_t runs[TN_RUN_STATES][TN_ORDERS]; /* on each list */
+    uint64_t splits[TN_ORDERS];              /* runs of the order that were divided, so far */
+    uint64_t joins[TN_ORDERS]; /* runs of the order that were made of two smaller ones, so far */
 };
 
 /* A run as handed out. */
@@ -107,8 +110,9 @@ bool tn_buddy_uncut(struct tn_buddy *buddy, uint32_t block, uint32_t blocks, uns
 /* Makes one used run of `order` into used runs of one block each. */
 void tn_buddy_split_used(struct tn_buddy *buddy, uint32_t block, unsigned order);
 
-/* Takes the least recently freed dirty run of the largest order that has one, as used. */
-bool tn_buddy_take_dirty(struct tn_buddy *buddy, uint32_t *block, unsigned *order);
+/* Takes the least recently freed dirty run of the largest order up to `most` that has one, as used.
+ */
+bool tn_buddy_take_dirty(struct tn_buddy *buddy, unsigned most, uint32_t *block, unsigned *order);
 
 /* Order of the used run that starts at `block`; -1 if none starts there. */
 int tn_buddy_order(const struct tn_buddy *buddy, uint32_t block);

@@ -191,3 +191,22 @@ void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes)
     count_change(space, mark_units(space, first, last, true));
     tn_lock_release(&space->lock);
 }
+
+/* A run this large may have its last, partly used 2 MiB as a huge page too: at most 5 % more. */
+#define HUGE_TAIL_FROM (40 * TN_MIB)
+
+void tn_space_want_huge(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
+{
+    if (bytes < TN_HUGE_BYTES)
+        return;
+    size_t wanted = tn_round_down(bytes, TN_HUGE_BYTES);
+    if (bytes >= HUGE_TAIL_FROM)
+        wanted = tn_min(tn_round_up(bytes + bytes / 32, TN_HUGE_BYTES), tn_bytes_of_order(order));
+    tn_space_advise_huge(space, tn_block_addr(space, block), wanted);
+}
+
+void tn_space_cool(struct terrane_space *space, char *addr, size_t bytes)
+{
+    if (space->backing == TERRANE_BACKING_PRIVATE)
+        tn_os_cool(addr, bytes);
+}

@@ -18,7 +18,8 @@
 #define TABLE_STEP_BLOCKS 1024u
 
 static const size_t row_bytes[TN_TABLES] = {TN_ROW_NODES,  TN_ROW_MINI, TN_ROW_BLOCKS,
-                                            TN_ROW_REMOTE, TN_ROW_HELD, TN_ROW_EXTENTS};
+                                            TN_ROW_REMOTE, TN_ROW_HELD, TN_ROW_REGIONS,
+                                            TN_ROW_EXTENTS};
 
 /* The default space lives here, so that malloc can start without memory. */
 static struct terrane_space default_space;
@@ -177,7 +178,7 @@ static int init_space(struct terrane_space *space, const struct terrane_space_op
         options->huge_page_bytes != 0 ? options->huge_page_bytes : tn_os_page_bytes();
     space->reserve_file =
         options->backing == TERRANE_BACKING_SCRATCH || options->huge_page_bytes != 0;
-    space->limit_bytes = options->limit_bytes != 0 ? options->limit_bytes : SIZE_MAX;
+    atomic_init(&space->limit_bytes, options->limit_bytes != 0 ? options->limit_bytes : SIZE_MAX);
     space->move_min_bytes = options->move_min_bytes;
     space->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_SPACE);
     if (!private) {
@@ -243,8 +244,11 @@ int terrane_space_destroy(struct terrane_space *space)
     tn_registry_remove(space);
     if (space->fd >= 0)
         tn_os_file_close(space->fd);
+    tn_space_forget_charges(space);
     if (atomic_load_explicit(&space->heaps, memory_order_relaxed) != NULL) /* we are alone */
         space->heaps_release(space);
+    if (atomic_load_explicit(&space->regions, memory_order_relaxed) != NULL)
+        space->regions_release(space);
     (void)tn_os_release(space->reservation, space->reservation_bytes);
     (void)tn_os_release(space, tn_round_up(sizeof(*space), tn_os_page_bytes()));
     return 0;
@@ -302,7 +306,6 @@ int tn_space_reach(struct terrane_space *space, uint64_t upto)
 void tn_space_note_dirty(struct terrane_space *space)
 {
     const uint64_t dirty = tn_space_dirty_bytes(space);
-    space->dirty_low_bytes = tn_min(space->dirty_low_bytes, dirty);
     /* relaxed: a counter */
     atomic_store_explicit(&space->counters[TN_COUNT_DIRTY_BYTES], dirty, memory_order_relaxed);
 }
@@ -312,27 +315,6 @@ void tn_space_put(struct terrane_space *space, uint32_t block, unsigned order,
 {
     tn_buddy_give(&space->buddy, block, order, state);
     tn_space_note_dirty(space);
-}
-
-int tn_space_charge(struct terrane_space *space, size_t bytes)
-{
-    const uint64_t before = atomic_fetch_add_explicit(&space->counters[TN_COUNT_RUN_BYTES], bytes,
-                                                      memory_order_relaxed);
-    if (before + bytes > space->limit_bytes) {
-        tn_uncount(space, TN_COUNT_RUN_BYTES, bytes);
-        return -ENOMEM;
-    }
-    uint64_t peak = tn_counted(space, TN_COUNT_RUN_BYTES_PEAK);
-    while (peak < before + bytes && !atomic_compare_exchange_weak_explicit(
-                                        &space->counters[TN_COUNT_RUN_BYTES_PEAK], &peak,
-                                        before + bytes, memory_order_relaxed, memory_order_relaxed))
-        continue;
-    return 0;
-}
-
-void tn_space_uncharge(struct terrane_space *space, size_t bytes)
-{
-    tn_uncount(space, TN_COUNT_RUN_BYTES, bytes);
 }
 
 bool tn_mappings_take(struct terrane_space *space, unsigned count)

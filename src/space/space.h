@@ -48,6 +48,7 @@ enum tn_table {
     TN_TABLE_BLOCKS,  /* heap: struct tn_block */
     TN_TABLE_REMOTE,  /* heap: bits of objects freed by other threads */
     TN_TABLE_HELD,    /* heap: bits of objects in quarantine (hardened heaps) */
+    TN_TABLE_REGIONS, /* pool: struct tn_region_row */
     TN_TABLE_EXTENTS, /* shared backings: struct tn_extent */
     TN_TABLES
 };
@@ -56,6 +57,7 @@ enum tn_table {
 #define TN_ROW_BLOCKS  1088
 #define TN_ROW_REMOTE  512
 #define TN_ROW_HELD    512
+#define TN_ROW_REGIONS 16
 #define TN_ROW_EXTENTS 8
 
 /* What is counted; read without the lock. The order is that of struct terrane_stats. */
@@ -95,11 +97,8 @@ enum tn_pool_counter {
     TN_POOL_COUNTERS
 };
 
-/* Ends of a list of warm runs, linked by their nodes: block plus one, 0 if empty. */
-struct tn_warm_list {
-    uint32_t newest, oldest;
-};
-#define TN_PARTS 8
+/* Room for what the pool keeps of each space: struct tn_pool_state, guarded by the space's lock. */
+#define TN_POOL_ROOM_BYTES 8192
 
 struct terrane_space {
     /* Constant after creation. */
@@ -112,7 +111,6 @@ struct terrane_space {
     bool reserve_file;     /* file space is reserved at commit (scratch, huge-page memfd) */
     int fd;                /* shared backings, else -1 */
     size_t page_bytes;     /* of this space: ordinary or huge */
-    size_t limit_bytes;    /* SIZE_MAX: none */
     size_t move_min_bytes; /* 0: measured */
     char *reservation;     /* the whole reservation: tables and blocks */
     size_t reservation_bytes;
@@ -123,19 +121,17 @@ struct terrane_space {
     uint64_t *huge_units;   /* bit u: huge pages are wanted in the u-th 2 MiB of the window */
     uint32_t tables_blocks; /* rows below are accessible */
     uint32_t stuck;         /* list of used runs whose own mapping the kernel refused, plus one */
-    /* Pool: warm runs by order and used part, and when dirty pages were last given back by age.
-     */
-    struct tn_warm_list warm[TN_ORDERS][TN_PARTS];
-    uint8_t warm_parts[TN_ORDERS]; /* bit p: list p of the order has a run */
-    uint32_t warm_orders;          /* bit k: a list of order k has a run */
-    uint64_t warm_bytes;
-    uint64_t pool_tick_ns;
-    uint64_t dirty_low_bytes; /* fewest dirty bytes since then */
+    uint64_t warm_bytes;    /* of used runs, those that the pool keeps warm for the next user */
+    bool process_counts;    /* what is handed out counts for the process's limit too */
+    _Alignas(16) char pool_room[TN_POOL_ROOM_BYTES];
 
     _Atomic uint64_t counters[TN_COUNTERS]; /* relaxed; written under the lock or by atomic adds */
 
     _Atomic uint64_t pool_counters[TN_POOL_COUNTERS]; /* relaxed, by atomic adds */
 
+    _Atomic size_t limit_bytes; /* SIZE_MAX: none; relaxed */
+    void *_Atomic regions;      /* pool floor: threads' caches of regions, once there are any */
+    void (*regions_release)(struct terrane_space *space); /* ends them; constant once they exist */
     void *_Atomic heaps; /* heap floor: its table of heaps in this space */
     void (*heaps_release)(struct terrane_space *space); /* ends it; constant once it exists */
 };
@@ -181,6 +177,16 @@ struct terrane_space *tn_space_of(const void *pointer);
 
 /* The space with this id, or NULL. */
 struct terrane_space *tn_space_at(uint32_t id);
+
+/* The same, for one that another thread may be about to destroy: it stays until it is left. */
+static inline struct terrane_space *tn_space_visit(uint32_t id)
+{
+    return tn_space_at(id);
+}
+static inline void tn_space_leave(uint32_t id)
+{
+    (void)id;
+}
 
 /* The default space if it exists, else NULL. */
 struct terrane_space *tn_space_default_if_any(void);
@@ -236,9 +242,19 @@ void tn_space_put(struct terrane_space *space, uint32_t block, unsigned order,
                   enum tn_run_state state);
 void tn_space_note_dirty(struct terrane_space *space);
 
-/* Counts `bytes` as handed out. -ENOMEM if that passes the limit. */
+/* Counts `bytes` as handed out. Locked. -ENOMEM if that passes a limit. */
 int tn_space_charge(struct terrane_space *space, size_t bytes);
 void tn_space_uncharge(struct terrane_space *space, size_t bytes);
+
+/* Whether a limit, of the space or the process, leaves less than `bytes`. */
+bool tn_space_is_full(const struct terrane_space *space, size_t bytes);
+
+/* A space ends: the process's sum forgets it. */
+void tn_space_forget_charges(const struct terrane_space *space);
+
+/* Sets the limit of the process; SIZE_MAX: none. Spaces count for it from now on. */
+void tn_process_limit_set(size_t bytes);
+bool tn_process_is_limited(void);
 
 /* ---- pages of runs that the caller owns ---- */
 
@@ -280,6 +296,13 @@ int tn_space_protect(struct terrane_space *space, uint32_t run, void *addr, size
 
 /* Asks for huge pages in the whole 2 MiB units of a range. A hint: refusals are ignored. */
 void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes);
+
+/* Wants them for the whole 2 MiB units of a run's bytes, and for the last one where little is lost.
+ */
+void tn_space_want_huge(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes);
+
+/* Says that a range will not be needed soon. A hint. */
+void tn_space_cool(struct terrane_space *space, char *addr, size_t bytes);
 
 /* Makes pages fault on access; their contents are gone. Retiring the run, which starts at block
  * `run`, undoes it. -ENOMEM. */

@@ -212,7 +212,7 @@ static void step_take_dirty(struct world *world)
 {
     uint32_t block;
     unsigned order = 0;
-    if (!tn_buddy_take_dirty(&world->buddy, &block, &order)) {
+    if (!tn_buddy_take_dirty(&world->buddy, TN_ORDER_MAX, &block, &order)) {
         assert_false(has_run(world, 0, DIRTY));
         return;
     }
@@ -420,7 +420,7 @@ static void test_ages(void **state)
     unsigned order;
     assert_true(tn_buddy_take_listed(&world.buddy, 0, TN_RUN_DIRTY, &block));
     assert_int_equal(block, 7);
-    assert_true(tn_buddy_take_dirty(&world.buddy, &block, &order));
+    assert_true(tn_buddy_take_dirty(&world.buddy, TN_ORDER_MAX, &block, &order));
     assert_int_equal(block, 1);
     assert_int_equal(order, 0);
 }

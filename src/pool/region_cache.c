@@ -1,0 +1,156 @@
+/* Which cache a thread has in which space; see region_cache.h.
+ *
+ * A thread remembers the space that it used last, and behind that a page with one entry a space.
+ * Entries name the serial number of their space, because a space may end and another take its id
+ * and its address while the thread knows nothing of it. */
+#include "pool/region_cache.h"
+
+#include "os/os.h"
+#include "pool/regions.h"
+
+#include <pthread.h>
+
+struct entry {
+    uint64_t serial; /* of the space's regions; 0: none */
+    struct tn_region_cache *cache;
+};
+
+/* The space used last. */
+static __thread struct {
+    const struct terrane_space *space;
+    uint64_t serial;
+    struct tn_region_cache *cache;
+} last;
+
+static __thread struct entry *entries; /* TN_SPACES_MAX */
+static __thread bool ended;            /* the thread's key has been destroyed */
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static bool key_made;
+
+static size_t entries_bytes(void)
+{
+    return tn_round_up(TN_SPACES_MAX * sizeof(struct entry), tn_os_page_bytes());
+}
+
+static void thread_ends(void *value)
+{
+    (void)value;
+    tn_region_caches_leave();
+    ended = true;
+}
+
+static void make_key(void)
+{
+    key_made = pthread_key_create(&key, thread_ends) == 0;
+}
+
+static bool thread_begins(void)
+{
+    void *memory;
+    (void)pthread_once(&key_once, make_key);
+    if (ended || !key_made || tn_os_allocate(entries_bytes(), &memory) != 0)
+        return false;
+    if (pthread_setspecific(key, memory) != 0) {
+        (void)tn_os_release(memory, entries_bytes());
+        return false;
+    }
+    entries = memory;
+    return true;
+}
+
+/* ---- caches ---- */
+
+static size_t cache_bytes(void)
+{
+    return tn_round_up(sizeof(struct tn_region_cache), tn_os_page_bytes());
+}
+
+/* A new cache, or NULL. Locked by the regions' lock. */
+static struct tn_region_cache *make(struct tn_regions *regions)
+{
+    void *memory;
+    const uint32_t count = atomic_load_explicit(&regions->count, memory_order_relaxed);
+    if (count == TN_REGION_CACHES_MAX || tn_os_allocate(cache_bytes(), &memory) != 0)
+        return NULL;
+    struct tn_region_cache *cache = memory;
+    cache->space = regions->space;
+    cache->index = count;
+    regions->caches[count] = cache;
+    /* release; pairs with the acquire of those who walk the caches */
+    atomic_store_explicit(&regions->count, count + 1, memory_order_release);
+    return cache;
+}
+
+static struct tn_region_cache *obtain(struct tn_regions *regions)
+{
+    tn_lock_acquire(&regions->lock);
+    struct tn_region_cache *cache = regions->unused;
+    if (cache != NULL)
+        regions->unused = cache->unused;
+    else
+        cache = make(regions);
+    if (cache != NULL) {
+        cache->owner = tn_thread_mark();
+        for (unsigned class = 0; class < TN_REGION_CLASSES; class ++)
+            tn_deque_adopt(&cache->deques[class]);
+    }
+    tn_lock_release(&regions->lock);
+    return cache;
+}
+
+static struct tn_region_cache *find(struct terrane_space *space)
+{
+    struct tn_regions *regions = tn_regions_of(space);
+    if (regions == NULL || ended || (entries == NULL && !thread_begins()))
+        return NULL;
+    struct entry *entry = &entries[space->id];
+    if (entry->serial != regions->serial)
+        *entry = (struct entry){regions->serial, obtain(regions)};
+    last.space = space;
+    last.serial = regions->serial;
+    last.cache = entry->cache;
+    if (entry->cache == NULL)
+        entry->serial = 0; /* all are taken: ask again when the thread comes back to the space */
+    return entry->cache;
+}
+
+struct tn_region_cache *tn_region_cache_mine(struct terrane_space *space)
+{
+    const struct tn_regions *regions = tn_regions_if_any(space);
+    if (TN_LIKELY(last.space == space && regions != NULL && last.serial == regions->serial))
+        return last.cache;
+    return find(space);
+}
+
+/* ---- the end of a thread ---- */
+
+static void leave(struct tn_regions *regions, struct tn_region_cache *cache)
+{
+    tn_region_cache_empty(cache, true);
+    tn_lock_acquire(&regions->lock);
+    cache->owner = 0;
+    cache->unused = regions->unused;
+    regions->unused = cache;
+    tn_lock_release(&regions->lock);
+}
+
+void tn_region_caches_leave(void)
+{
+    if (entries == NULL)
+        return;
+    last.space = NULL;
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
+        if (entries[id].serial == 0)
+            continue;
+        struct terrane_space *space = tn_space_visit(id);
+        struct tn_regions *regions = space != NULL ? tn_regions_if_any(space) : NULL;
+        if (regions != NULL && regions->serial == entries[id].serial)
+            leave(regions, entries[id].cache);
+        if (space != NULL)
+            tn_space_leave(id);
+    }
+    (void)tn_os_release(entries, entries_bytes());
+    entries = NULL;
+}

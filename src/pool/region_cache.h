@@ -1,0 +1,94 @@
+/* A thread's cache of one space's regions: a work-stealing deque a class.
+ *
+ * The owner takes and gives at the bottom, the youngest first, without a lock. Threads that find
+ * nothing, and time, take at the top, the oldest. A cache is bounded in bytes; how many it holds
+ * follows from what its owner gave and took, and from what others stole. Caches last as long as
+ * their space: one whose thread has ended serves another. */
+#ifndef TN_REGION_CACHE_H
+#define TN_REGION_CACHE_H
+
+#include "pool/decay.h"
+#include "pool/deque.h"
+#include "space/space.h"
+
+#define TN_REGION_CLASSES 72
+
+/* Counts are stored by the owner only, if not said otherwise; all relaxed, they order nothing. */
+struct tn_region_cache {
+    struct terrane_space *space;
+    struct tn_region_cache *unused; /* the next without an owner */
+    uintptr_t owner;                /* its mark; under the regions' lock */
+    uint32_t index;
+    struct tn_decay decay; /* with `decaying` under the space's lock */
+    bool decaying;         /* `decay` has been initialised */
+
+    _Alignas(64) _Atomic uint64_t bytes; /* given minus taken by the owner */
+    _Atomic uint64_t low;                /* fewest held since the last tick, which resets it */
+    _Atomic uint64_t hits[TN_REGION_CLASSES];
+    _Atomic uint64_t puts[TN_REGION_CLASSES];
+    _Atomic uint64_t steals[TN_REGION_CLASSES]; /* from other caches, by the owner */
+
+    _Alignas(64) _Atomic uint64_t stolen_bytes;  /* by anybody: added */
+    _Atomic uint64_t stolen[TN_REGION_CLASSES];  /* by threads; added */
+    _Atomic uint64_t dropped[TN_REGION_CLASSES]; /* taken out by time, drains and its end; added */
+
+    struct tn_deque deques[TN_REGION_CLASSES];
+};
+
+static inline uint64_t tn_read(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+/* Adds to a count of the calling thread's own. */
+static inline void tn_add_own(_Atomic uint64_t *count, uint64_t n)
+{
+    atomic_store_explicit(count, tn_read(count) + n, memory_order_relaxed);
+}
+
+static inline uint64_t tn_region_cache_bytes(const struct tn_region_cache *cache)
+{
+    return tn_read(&cache->bytes) - tn_read(&cache->stolen_bytes);
+}
+
+/* Owner: the youngest region of the class. */
+static inline bool tn_region_cache_take(struct tn_region_cache *cache, unsigned class, size_t bytes,
+                                        uint32_t *block)
+{
+    if (!tn_deque_pop(&cache->deques[class], block))
+        return false;
+    tn_add_own(&cache->bytes, 0 - (uint64_t)bytes);
+    const uint64_t left = tn_region_cache_bytes(cache);
+    if (left < tn_read(&cache->low))
+        atomic_store_explicit(&cache->low, left, memory_order_relaxed);
+    tn_add_own(&cache->hits[class], 1);
+    return true;
+}
+
+/* Owner: false if it is full. Counted first: a thief may be faster with what it takes. */
+static inline bool tn_region_cache_give(struct tn_region_cache *cache, unsigned class, size_t bytes,
+                                        size_t most, uint32_t block)
+{
+    if (tn_region_cache_bytes(cache) + bytes > most)
+        return false;
+    tn_add_own(&cache->bytes, bytes);
+    tn_add_own(&cache->puts[class], 1);
+    if (TN_LIKELY(tn_deque_push(&cache->deques[class], block)))
+        return true;
+    tn_add_own(&cache->bytes, 0 - (uint64_t)bytes);
+    tn_add_own(&cache->puts[class], UINT64_MAX);
+    return false;
+}
+
+/* The calling thread's cache in the space; NULL if it cannot have one. */
+struct tn_region_cache *tn_region_cache_mine(struct terrane_space *space);
+
+/* Takes everything out of a cache, to the warm lists or to the kernel; any thread. Returns the
+ * bytes.
+ */
+size_t tn_region_cache_empty(struct tn_region_cache *cache, bool keep);
+
+/* Empties the caches of the calling thread, which serve others from now on. */
+void tn_region_caches_leave(void);
+
+#endif

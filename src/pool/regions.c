@@ -1,0 +1,263 @@
+/* What a space keeps of its regions, and what is done to all of its caches; see regions.h. */
+#include "pool/regions.h"
+
+#include "base/base.h"
+#include "os/os.h"
+
+/* Bytes that one thread's cache holds at most, if nobody sets it. */
+#define CACHE_BYTES (64 * TN_MIB)
+
+static _Atomic uint64_t serials; /* given out so far; relaxed: only that none comes twice counts */
+
+size_t tn_bytes_of_class(const struct terrane_space *space, unsigned class)
+{
+    if (class < TN_PAGE_CLASSES)
+        return (class + 1) * space->page_bytes;
+    const unsigned order = tn_order_of_class(class);
+    const size_t eighths = 5 + (class - TN_PAGE_CLASSES) % TN_ORDER_CLASSES;
+    return tn_bytes_of_order(order) / 8 * eighths;
+}
+
+/* ---- creation ---- */
+
+static size_t regions_bytes(void)
+{
+    return tn_round_up(sizeof(struct tn_regions), tn_os_page_bytes());
+}
+
+/* The space ends. */
+static void regions_release(struct terrane_space *space)
+{
+    struct tn_regions *regions = tn_regions_if_any(space);
+    const uint32_t count = atomic_load_explicit(&regions->count, memory_order_relaxed); /* alone */
+    const size_t bytes = tn_round_up(sizeof(struct tn_region_cache), tn_os_page_bytes());
+    for (uint32_t i = 0; i < count; i++)
+        (void)tn_os_release(regions->caches[i], bytes);
+    (void)tn_os_release(regions, regions_bytes());
+}
+
+struct tn_regions *tn_regions_of(struct terrane_space *space)
+{
+    struct tn_regions *regions = tn_regions_if_any(space);
+    void *memory, *none = NULL;
+    if (TN_LIKELY(regions != NULL))
+        return regions;
+    if (tn_os_allocate(regions_bytes(), &memory) != 0)
+        return NULL;
+    regions = memory;
+    regions->space = space;
+    regions->serial = 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
+    regions->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_REGIONS);
+    atomic_init(&regions->cache_bytes, CACHE_BYTES);
+    space->regions_release = regions_release;
+    /* release; pairs with the acquire in tn_regions_if_any */
+    if (atomic_compare_exchange_strong_explicit(&space->regions, &none, memory,
+                                                memory_order_release, memory_order_acquire))
+        return regions;
+    (void)tn_os_release(memory, regions_bytes()); /* another thread was faster */
+    return none;
+}
+
+static uint32_t cache_count(const struct tn_regions *regions)
+{
+    /* acquire; pairs with the release in make: the caches below are whole */
+    return atomic_load_explicit(&regions->count, memory_order_acquire);
+}
+
+/* ---- taking from caches ---- */
+
+static bool steal_from(struct tn_region_cache *cache, unsigned class, size_t bytes, uint32_t *block)
+{
+    enum tn_steal result = TN_STEAL_LOST;
+    while (result == TN_STEAL_LOST)
+        result = tn_deque_steal(&cache->deques[class], block);
+    if (result != TN_STEAL_TAKEN)
+        return false;
+    atomic_fetch_add_explicit(&cache->stolen_bytes, bytes, memory_order_relaxed); /* a count */
+    return true;
+}
+
+bool tn_regions_steal(struct tn_regions *regions, const struct tn_region_size *size,
+                      uint32_t *block)
+{
+    struct tn_region_cache *mine = tn_region_cache_mine(regions->space);
+    const uint32_t count = cache_count(regions);
+    const uint32_t first = mine != NULL ? mine->index + 1 : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct tn_region_cache *victim = regions->caches[(first + i) % count];
+        if (victim == mine || tn_deque_count(&victim->deques[size->class]) == 0 ||
+            !steal_from(victim, size->class, size->bytes, block))
+            continue;
+        atomic_fetch_add_explicit(&victim->stolen[size->class], 1, memory_order_relaxed);
+        if (mine != NULL)
+            tn_add_own(&mine->steals[size->class], 1);
+        else
+            atomic_fetch_add_explicit(&regions->uncached_steals[size->order], 1,
+                                      memory_order_relaxed);
+        return true;
+    }
+    return false;
+}
+
+/* Takes the oldest region of the largest class that has at most `most` bytes out of the cache, to
+ * the warm lists or to the kernel. Returns its bytes, 0 if there is none. */
+static size_t drop_one(struct tn_region_cache *cache, size_t most, bool keep)
+{
+    struct terrane_space *space = cache->space;
+    for (unsigned class = TN_REGION_CLASSES; class -- > 0;) {
+        uint32_t block;
+        const size_t bytes = tn_bytes_of_class(space, class);
+        if (bytes > most || tn_deque_count(&cache->deques[class]) == 0 ||
+            !steal_from(cache, class, bytes, &block))
+            continue;
+        atomic_fetch_add_explicit(&cache->dropped[class], 1, memory_order_relaxed);
+        tn_pool_uncache(space, block, tn_order_of_class(class), bytes, keep);
+        return bytes;
+    }
+    return 0;
+}
+
+size_t tn_region_cache_empty(struct tn_region_cache *cache, bool keep)
+{
+    size_t total = 0, bytes;
+    while ((bytes = drop_one(cache, SIZE_MAX, keep)) != 0)
+        total += bytes;
+    return total;
+}
+
+static size_t drain(struct terrane_space *space)
+{
+    const struct tn_regions *regions = tn_regions_if_any(space);
+    size_t total = 0;
+    const uint32_t count = regions != NULL ? cache_count(regions) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        total += tn_region_cache_empty(regions->caches[i], true);
+    return total;
+}
+
+size_t tn_regions_drain(struct terrane_space *space)
+{
+    size_t total = drain(space);
+    for (uint32_t id = 0; id < TN_SPACES_MAX && tn_process_is_limited(); id++) {
+        struct terrane_space *other = tn_space_visit(id);
+        if (other == NULL)
+            continue;
+        total += drain(other);
+        tn_space_leave(id);
+    }
+    return total;
+}
+
+/* ---- time ---- */
+
+/* What may stay in the cache now. */
+static uint64_t allowed(struct tn_region_cache *cache, uint64_t now_ns, uint64_t *next_ns)
+{
+    struct terrane_space *space = cache->space;
+    const uint64_t held = tn_region_cache_bytes(cache);
+    const uint64_t low = atomic_exchange_explicit(&cache->low, held, memory_order_relaxed);
+    tn_lock_acquire(&space->lock);
+    if (!cache->decaying) {
+        tn_decay_init(&cache->decay, tn_pool_decay_ns(space), now_ns);
+        cache->decaying = true;
+    }
+    tn_decay_note(&cache->decay, low);
+    const uint64_t keep = tn_decay_allowed(&cache->decay, now_ns, held);
+    *next_ns = tn_decay_next(&cache->decay, held);
+    tn_lock_release(&space->lock);
+    return keep;
+}
+
+static void note_purged(struct tn_region_cache *cache, size_t bytes)
+{
+    tn_lock_acquire(&cache->space->lock);
+    tn_decay_purged(&cache->decay, bytes);
+    tn_lock_release(&cache->space->lock);
+    uint64_t low = tn_read(&cache->low);
+    while (!atomic_compare_exchange_weak_explicit(&cache->low, &low, low - tn_min(low, bytes),
+                                                  memory_order_relaxed, memory_order_relaxed))
+        continue; /* nobody wanted it: that it went is no use of it */
+}
+
+static uint64_t fade(struct tn_region_cache *cache, uint64_t now_ns)
+{
+    uint64_t next_ns;
+    const uint64_t keep = allowed(cache, now_ns, &next_ns);
+    uint64_t held = tn_region_cache_bytes(cache);
+    while (held > keep) {
+        const size_t gone = drop_one(cache, held - keep, false);
+        if (gone == 0)
+            break;
+        note_purged(cache, gone);
+        held -= tn_min(held, gone);
+    }
+    return next_ns;
+}
+
+uint64_t tn_regions_tick(struct terrane_space *space, uint64_t now_ns)
+{
+    const struct tn_regions *regions = tn_regions_if_any(space);
+    const uint32_t count = regions != NULL ? cache_count(regions) : 0;
+    uint64_t next_ns = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t wanted_ns = fade(regions->caches[i], now_ns);
+        if (wanted_ns != 0 && (next_ns == 0 || wanted_ns < next_ns))
+            next_ns = wanted_ns;
+    }
+    return next_ns;
+}
+
+void tn_regions_decay_set(struct terrane_space *space, uint64_t decay_ns, uint64_t now_ns)
+{
+    const struct tn_regions *regions = tn_regions_if_any(space);
+    const uint32_t count = regions != NULL ? cache_count(regions) : 0;
+    tn_lock_acquire(&space->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        tn_decay_init(&regions->caches[i]->decay, decay_ns, now_ns);
+        regions->caches[i]->decaying = true;
+    }
+    tn_lock_release(&space->lock);
+}
+
+/* ---- pressure ---- */
+
+bool tn_regions_press(struct terrane_space *space, size_t bytes)
+{
+    struct tn_regions *regions = tn_regions_if_any(space);
+    if (regions == NULL || !tn_space_is_full(space, bytes))
+        return false;
+    tn_lock_acquire(&regions->lock);
+    terrane_pressure *const call = regions->pressure;
+    void *const context = regions->pressure_context;
+    tn_lock_release(&regions->lock);
+    if (call == NULL)
+        return false;
+    tn_pool_count_pressure(space);
+    return call(space, bytes, context);
+}
+
+/* ---- fork ---- */
+
+static void orphan(struct tn_regions *regions, uintptr_t me)
+{
+    const uint32_t count = cache_count(regions);
+    for (uint32_t i = 0; i < count; i++) {
+        struct tn_region_cache *cache = regions->caches[i];
+        if (cache->owner == me || cache->owner == 0)
+            continue;
+        (void)tn_region_cache_empty(cache, true);
+        cache->owner = 0;
+        cache->unused = regions->unused;
+        regions->unused = cache;
+    }
+}
+
+void tn_regions_fork_child(void)
+{
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
+        const struct terrane_space *space = tn_space_at(id);
+        struct tn_regions *regions = space != NULL ? tn_regions_if_any(space) : NULL;
+        if (regions != NULL)
+            orphan(regions, tn_thread_mark());
+    }
+}

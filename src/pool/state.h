@@ -1,0 +1,62 @@
+/* What the pool keeps of each space, in the room that the space gives it. Private to the pool. All
+ * of it is guarded by the space's lock. */
+#ifndef TN_POOL_STATE_H
+#define TN_POOL_STATE_H
+
+#include "pool/decay.h"
+#include "space/space.h"
+
+/* Ends of a list of warm runs, linked by their nodes: block plus one, 0 if empty. */
+struct tn_warm_list {
+    uint32_t newest, oldest;
+};
+#define TN_PARTS 8
+
+/* Counters of the runs of one order. */
+struct tn_order_counts {
+    uint64_t acquires;
+    uint64_t releases;
+    uint64_t dirty_hits;
+    uint64_t steals;
+    uint64_t refills;
+    uint64_t purged_bytes;
+    uint64_t held_bytes; /* handed out, to users and to caches */
+    uint64_t held_peak;
+};
+
+struct tn_pool_state {
+    struct tn_warm_list warm[TN_ORDERS][TN_PARTS]; /* warm runs by order and used part */
+    uint8_t warm_parts[TN_ORDERS];                 /* bit p: list p of the order has a run */
+    uint32_t warm_orders;                          /* bit k: a list of order k has a run */
+    uint64_t warm_order_bytes[TN_ORDERS];
+
+    struct tn_decay decay; /* of the dirty bytes in shared lists */
+    uint64_t decay_ns;     /* if `decay_set`, else the default */
+    uint32_t releases;     /* of all; the clock is asked at some of them */
+    bool decay_set;
+    bool decaying; /* `decay` has been initialised */
+
+    struct tn_order_counts counts[TN_ORDERS];
+    uint64_t regions; /* of the runs handed out, those that are regions, cached ones included */
+    uint64_t purges;
+    uint64_t refusals;
+    uint64_t pressure_calls;
+};
+
+_Static_assert(sizeof(struct tn_pool_state) <= TN_POOL_ROOM_BYTES, "the space has room for it");
+
+static inline struct tn_pool_state *tn_pool_of(struct terrane_space *space)
+{
+    return (struct tn_pool_state *)(void *)space->pool_room;
+}
+
+/* ---- locked steps that more than one file of the pool takes ---- */
+
+/* Counts a run as handed out, or as given back. */
+void tn_pool_count_out(struct terrane_space *space, unsigned order, size_t bytes);
+void tn_pool_count_back(struct terrane_space *space, unsigned order, size_t bytes);
+
+/* Brings what is known of dirty bytes up to date. */
+void tn_pool_note(struct terrane_space *space);
+
+#endif
