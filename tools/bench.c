@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 static const struct bench *const benches[] = {
-    &bench_kernel, &bench_grow, &bench_move, &bench_malloc, &bench_programs,
+    &bench_kernel, &bench_grow, &bench_move, &bench_malloc, &bench_regions, &bench_programs,
 };
 
 #define BENCH_COUNT (sizeof(benches) / sizeof(benches[0]))
@@ -58,7 +58,7 @@ static int choose(struct session *session, const char *name)
     if (found == NULL)
         return usage_error("bench",
                            "unknown bench '%s'; there are kernel, grow, move, malloc, "
-                           "programs and all",
+                           "regions, programs and all",
                            name);
     for (size_t i = 0; i < session->count; i++) {
         if (session->chosen[i] == found)
@@ -94,6 +94,10 @@ static int check_options(const struct session *session)
             !figures_are_known(session->chosen[i], "--figures", options->figures))
             return EXIT_USAGE;
     }
+    struct stat folder;
+    const char *scratch = options->scratch_dir;
+    if (scratch != NULL && (stat(scratch, &folder) != 0 || !S_ISDIR(folder.st_mode)))
+        return usage_error("bench", "--scratch-dir: %s is not a folder", scratch);
     for (unsigned i = 0; i < options->library_count; i++) {
         struct stat status;
         const char *path = strchr(options->libraries[i], '=') + 1;

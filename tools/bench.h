@@ -25,7 +25,7 @@
 
 #define BENCH_FIGURES_MAX    32
 #define BENCH_NAME_MAX       32
-#define BENCH_CONTENDERS_MAX 12
+#define BENCH_CONTENDERS_MAX 14
 
 /* The descriptor on which a worker writes its line. */
 #define BENCH_RESULT_FD 3
@@ -65,6 +65,7 @@ struct bench_case {
     unsigned limit_s;      /* the process is killed after this time */
     bool is_measured;      /* argv[0] is the worker `measure`, which runs a program */
     char *absent;          /* why it cannot run here; NULL: it can */
+    const char *only;      /* the contenders that can do it, comma-separated; NULL: all */
 };
 
 enum bench_style {
@@ -78,7 +79,8 @@ struct bench_options {
     const char *cases;      /* comma-separated patterns; NULL: all */
     const char *figures; /* comma-separated names of the figures to tabulate; NULL: the bench's */
     const char *plot_dir;
-    const char *by;                        /* the figure to compare by; NULL: the bench's */
+    const char *by;          /* the figure to compare by; NULL: the bench's */
+    const char *scratch_dir; /* for files that must be on a disk; NULL: a temporary one */
     char *libraries[BENCH_CONTENDERS_MAX]; /* NAME=PATH, further mallocs */
     unsigned library_count;
     unsigned rounds;  /* 0: the bench's */
@@ -97,6 +99,8 @@ struct bench {
     const char *summary;
     const char *figure;  /* compared by default */
     const char *figures; /* tabulated by default */
+    const char *beside;  /* summarized beside `figure`; NULL: the other one of wall_s and cpu_s */
+    const char *values;  /* figures that are tabulated as values whatever the style; NULL: none */
     enum bench_style style;
     unsigned rounds;
     unsigned rounds_quick;
@@ -123,6 +127,7 @@ extern const struct bench bench_kernel;
 extern const struct bench bench_grow;
 extern const struct bench bench_move;
 extern const struct bench bench_malloc;
+extern const struct bench bench_regions;
 extern const struct bench bench_programs;
 
 /* ---- bench_options.c ---- */
@@ -188,6 +193,12 @@ char *bench_source_dir(void);
 const char *bench_scratch_dir(void);
 
 /* ---- bench_rounds.c ---- */
+
+/* True if the case is run under the contender at all. */
+bool bench_case_has(const struct bench_case *asked, const struct bench_contender *contender);
+
+/* The figure that summaries show beside the one that is compared. */
+const char *bench_plan_beside(const struct bench_plan *plan);
 
 /* Runs all rounds of all cases. 0, or an exit status when it was interrupted. */
 int bench_rounds_run(struct bench_plan *plan);

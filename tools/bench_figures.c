@@ -56,6 +56,15 @@ double bench_median(double *values, unsigned count)
     return count % 2 == 1 ? upper : (values[count / 2 - 1] + upper) / 2;
 }
 
+const char *bench_plan_beside(const struct bench_plan *plan)
+{
+    if (plan->bench->beside != NULL && strcmp(plan->figure, plan->bench->beside) != 0)
+        return plan->bench->beside;
+    if (plan->bench->beside != NULL)
+        return plan->bench->figure;
+    return strcmp(plan->figure, "cpu_s") == 0 ? "wall_s" : "cpu_s";
+}
+
 bool bench_row_is_complete(const struct bench_row *row)
 {
     return row->error == NULL && row->note == NULL && row->figure_count > 0;
@@ -122,7 +131,8 @@ struct bench_summary bench_summarize(const struct bench_plan *plan, unsigned con
     struct bench_summary summary = {.geometric_mean = NAN};
     double log_sum = 0;
     for (unsigned i = 0; i < plan->case_count; i++) {
-        if ((threads != 0 && plan->cases[i].threads != threads) || plan->cases[i].absent != NULL)
+        if ((threads != 0 && plan->cases[i].threads != threads) || plan->cases[i].absent != NULL ||
+            !bench_case_has(&plan->cases[i], &plan->contenders[contender_index]))
             continue;
         const struct bench_row *row = bench_plan_row(plan, i, contender_index);
         const struct bench_figure *found = bench_row_figure(row, figure);
@@ -169,6 +179,14 @@ const char *bench_figure_title(const char *figure)
         {"realloc_s", "time inside realloc"},
         {"longest_s", "longest single call of realloc"},
         {"peak_ratio", "peak memory, as a multiple of the data"},
+        {"cost_wall_s", "wall time of one operation"},
+        {"resize_s", "time inside resize, of one growth"},
+        {"channel_s", "the channel alone, for one piece"},
+        {"thread_s", "CPU time of a thread's whole life"},
+        {"left_bytes", "resident some seconds after all was freed"},
+        {"file_bytes", "in the file some seconds after all was freed"},
+        {"resident_bytes", "most mapped memory at a time"},
+        {"cached_bytes", "most of the file in memory at a time"},
         {"move_s", "one operation"},
         {"read_s", "reading a byte of each page afterwards"},
         {"system_calls", "system calls of the whole process (counted once)"},

@@ -26,6 +26,7 @@ const char bench_help[] =
     "  --seed N           seed of all that is random (default 1)\n"
     "  --limit SECONDS    time limit of one process\n"
     "  --by FIGURE        compare by this figure: wall_s, cpu_s, peak_bytes, ...\n"
+    "  --scratch-dir DIR  for cases that need files on a disk (default: a temporary folder)\n"
     "  --figures A,B      the figures to print tables of, or 'all'\n"
     "  --json             print one JSON object instead of tables\n"
     "  --plot DIR         also write plots (SVG) with gnuplot\n"
@@ -34,7 +35,7 @@ const char bench_help[] =
     "Exit status: 0; 1 if a process failed or outputs differed; 2 for a wrong command line.\n";
 
 enum { OPTION_FIRST = 256, CONTENDERS, CASES, LIBRARY, ROUNDS, QUICK, SEED, LIMIT, BY, FIGURES };
-enum { JSON = FIGURES + 1, PLOT, LIST, HELP };
+enum { JSON = FIGURES + 1, PLOT, LIST, HELP, SCRATCH_DIR };
 
 static const struct option long_options[] = {
     {"contenders", required_argument, NULL, CONTENDERS},
@@ -46,6 +47,7 @@ static const struct option long_options[] = {
     {"limit", required_argument, NULL, LIMIT},
     {"by", required_argument, NULL, BY},
     {"figures", required_argument, NULL, FIGURES},
+    {"scratch-dir", required_argument, NULL, SCRATCH_DIR},
     {"json", no_argument, NULL, JSON},
     {"plot", required_argument, NULL, PLOT},
     {"list", no_argument, NULL, LIST},
@@ -120,6 +122,9 @@ static bool apply(struct bench_options *options, int code, char *value)
         return true;
     case FIGURES:
         options->figures = value;
+        return true;
+    case SCRATCH_DIR:
+        options->scratch_dir = value;
         return true;
     case JSON:
         options->json = true;

@@ -66,6 +66,11 @@ void bench_plan_mallocs(struct bench_plan *plan)
     }
 }
 
+bool bench_case_has(const struct bench_case *asked, const struct bench_contender *contender)
+{
+    return bench_list_has(asked->only, contender->name);
+}
+
 void bench_case_argument(struct bench_case *added, const char *argument)
 {
     size_t count = 0;

@@ -55,7 +55,8 @@ void bench_report_rows(const struct bench_plan *plan, struct json *json)
         if (plan->cases[i].absent != NULL)
             continue;
         for (unsigned j = 0; j < plan->contender_count; j++) {
-            if (plan->contenders[j].is_present)
+            if (plan->contenders[j].is_present &&
+                bench_case_has(&plan->cases[i], &plan->contenders[j]))
                 write_row(plan, i, j, json);
         }
     }
@@ -83,7 +84,7 @@ static void write_summary(const struct bench_plan *plan, unsigned contender_inde
 
 void bench_report_summary(const struct bench_plan *plan, struct json *json)
 {
-    static const char *const figures[] = {"wall_s", "cpu_s", "peak_bytes"};
+    const char *const figures[] = {plan->figure, bench_plan_beside(plan), "peak_bytes"};
     if (!plan->bench->has_summary)
         return;
     for (unsigned threads = 0; threads <= 2; threads++) {

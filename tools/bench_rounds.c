@@ -96,7 +96,9 @@ static bool row_goes_on(const struct bench_plan *plan, unsigned case_index,
                         unsigned contender_index)
 {
     const struct bench_row *row = bench_plan_row(plan, case_index, contender_index);
-    return plan->contenders[contender_index].is_present && row->error == NULL && row->note == NULL;
+    const struct bench_contender *contender = &plan->contenders[contender_index];
+    return contender->is_present && bench_case_has(&plan->cases[case_index], contender) &&
+           row->error == NULL && row->note == NULL;
 }
 
 /* All contenders must have computed the same. */

@@ -39,6 +39,14 @@ void bench_value_print(struct text *out, const char *figure, double value)
         text_print(out, "%.0f", value);
 }
 
+/* True if the table of this figure shows ratios to the best. */
+static bool shows_ratios(const struct bench_plan *plan, const char *figure)
+{
+    const char *values = plan->bench->values;
+    return plan->bench->style == BENCH_STYLE_RATIOS &&
+           (values == NULL || !bench_list_has(values, figure));
+}
+
 /* Appends `cell` right-aligned, and empties it. */
 static void put_cell(struct text *out, struct text *cell, int width)
 {
@@ -73,10 +81,23 @@ static void print_cell(struct text *cell, const struct bench_plan *plan,
     }
     if (row->note != NULL)
         text_print(cell, "*");
-    if (plan->bench->style == BENCH_STYLE_RATIOS && best > 0)
+    if (shows_ratios(plan, name) && best > 0)
         text_print(cell, "%.2f", figure->median / best);
     else
         bench_value_print(cell, name, figure->median);
+}
+
+/* False if no contender was asked for this figure: there is nothing to show. */
+static bool case_has_figure(const struct bench_plan *plan, unsigned case_index, const char *figure)
+{
+    bool has_other = false;
+    for (unsigned i = 0; i < plan->contender_count; i++) {
+        const struct bench_row *row = bench_plan_row(plan, case_index, i);
+        if (bench_row_figure(row, figure) != NULL)
+            return true;
+        has_other = has_other || row->figure_count > 0;
+    }
+    return !has_other;
 }
 
 static void put_case(const struct bench_plan *plan, unsigned case_index, const char *figure,
@@ -89,7 +110,7 @@ static void put_case(const struct bench_plan *plan, unsigned case_index, const c
         text_print(out, "  left out: %s\n", plan->cases[case_index].absent);
         return;
     }
-    if (plan->bench->style == BENCH_STYLE_RATIOS) {
+    if (shows_ratios(plan, figure)) {
         bench_value_print(&cell, figure, best);
         put_cell(out, &cell, CELL_WIDTH);
     }
@@ -105,12 +126,19 @@ static void put_case(const struct bench_plan *plan, unsigned case_index, const c
 
 static void put_figure(const struct bench_plan *plan, const char *figure, struct text *out)
 {
-    const bool is_ratio = plan->bench->style == BENCH_STYLE_RATIOS;
+    const bool is_ratio = shows_ratios(plan, figure);
+    unsigned shown = 0;
+    for (unsigned i = 0; i < plan->case_count; i++)
+        shown += case_has_figure(plan, i, figure);
+    if (shown == 0)
+        return;
     text_print(out, "\n%s%s\n", bench_figure_title(figure),
                is_ratio ? ": the best of the row, and ratios to it" : "");
     put_heading(plan, out, is_ratio);
-    for (unsigned i = 0; i < plan->case_count; i++)
-        put_case(plan, i, figure, out);
+    for (unsigned i = 0; i < plan->case_count; i++) {
+        if (case_has_figure(plan, i, figure))
+            put_case(plan, i, figure, out);
+    }
 }
 
 /* Every figure that some row has, comma-separated. The caller frees. */
@@ -163,8 +191,7 @@ static void put_remarks(const struct bench_plan *plan, struct text *out)
 static void put_summary_row(const struct bench_plan *plan, unsigned contender, unsigned threads,
                             struct text *out)
 {
-    const char *figures[] = {plan->figure, strcmp(plan->figure, "cpu_s") == 0 ? "wall_s" : "cpu_s",
-                             "peak_bytes"};
+    const char *figures[] = {plan->figure, bench_plan_beside(plan), "peak_bytes"};
     text_print(out, "%-12s", plan->contenders[contender].name);
     unsigned failures = 0;
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
@@ -185,13 +212,12 @@ static void put_summary(const struct bench_plan *plan, unsigned threads, struct 
         cases += threads == 0 || plan->cases[i].threads == threads;
     if (cases == 0)
         return;
-    const char *second = strcmp(plan->figure, "cpu_s") == 0 ? "wall_s" : "cpu_s";
     text_print(out, "\n%u cases", cases);
     if (threads != 0)
         text_print(out, " with %u thread%s", threads, threads == 1 ? "" : "s");
     text_print(out, ": geometric mean of the ratios to the best of each, and the worst\n");
     text_print(out, "%-12s %8s %7s %-18s %8s %7s %-18s %8s %7s %-18s\n", "", plan->figure, "worst",
-               "", second, "worst", "", "peak", "worst", "");
+               "", bench_plan_beside(plan), "worst", "", "peak", "worst", "");
     for (unsigned i = 0; i < plan->contender_count; i++) {
         if (plan->contenders[i].is_present)
             put_summary_row(plan, i, threads, out);

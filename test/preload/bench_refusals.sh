@@ -25,12 +25,13 @@ refuses "no figure 'nix'" malloc --by nix
 refuses "no figure 'nix'" malloc --figures wall_s,nix
 refuses "--library wants NAME=PATH" malloc --library nix
 refuses "cannot read $work/nix" malloc --library "nix=$work/nix"
+refuses "$work/nix is not a folder" regions --scratch-dir "$work/nix"
 refuses "cannot make $work/nix/plots" malloc --plot "$work/nix/plots"
 
 expect_status 0 "$terrane" bench
-expect_words out kernel grow move malloc programs
+expect_words out kernel grow move malloc regions programs
 expect_status 0 "$terrane" bench --help
-expect_words out --contenders --rounds --json
+expect_words out --contenders --rounds --json --scratch-dir
 expect_status 0 "$terrane" bench --list malloc grow
 expect_words out lifo/2 two/4-64K/touched glibc terrane
 expect_status 2 "$terrane" nix
