@@ -22,6 +22,7 @@
 #include <terrane/pool.h>
 #include <terrane/space.h>
 #include <terrane/stats.h>
+#include <terrane/vector.h>
 #include <terrane/version.h>
 
 #endif
