@@ -324,6 +324,7 @@ int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, str
                  out->zero ? TN_RUN_CLEAN : TN_RUN_DIRTY);
         return refuse(space, error);
     }
+    tn_pool_observe_now();
     return 0;
 }
 
@@ -634,6 +635,7 @@ uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
         (void)purge(space, keep, true);
     const uint64_t cached_ns = tn_regions_tick(space, now_ns);
+    tn_pool_observe(now_ns);
     return next_ns == 0 || (cached_ns != 0 && cached_ns < next_ns) ? cached_ns : next_ns;
 }
 

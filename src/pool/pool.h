@@ -13,6 +13,7 @@
 #ifndef TN_POOL_H
 #define TN_POOL_H
 
+#include "pool/observer.h"
 #include "space/space.h"
 
 /* A run in use. */
