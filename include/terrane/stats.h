@@ -1,7 +1,11 @@
-/* Counters. Reading them costs O(1): nothing is walked, no lock is taken. */
+/* Counters: read by the program itself, as text, or by other programs while it runs.
+ *
+ * terrane_space_stats (terrane/space.h) and terrane_pool_stats (terrane/pool.h) fill the structs.
+ * Reading them costs O(1): nothing is walked. */
 #ifndef TERRANE_STATS_H
 #define TERRANE_STATS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <terrane/version.h>
 
@@ -49,6 +53,37 @@ struct terrane_stats {
                                own by sixteens and when it is trimmed */
     uint64_t small_flushes; /* batches returned */
 };
+
+struct terrane_space;
+
+/* ---- as text ---- */
+
+/* Writes the counters of a space and of its pool, by order of run as well; NULL: of all spaces of
+ * the process, and their sums. JSON is one object; OpenMetrics is what Prometheus scrapes.
+ *
+ * As snprintf: at most `size` bytes are written, always terminated, and the length of the whole
+ * text comes back (without its terminator), so (NULL, 0) asks for it. The counters go on changing:
+ * give some room more. A space has about 14 KB of JSON, 35 KB of OpenMetrics. Any thread; nothing
+ * is allocated. -EINVAL: `text` is NULL and `size` is not 0. */
+TERRANE_API int terrane_stats_json(struct terrane_space *space, char *text, size_t size);
+TERRANE_API int terrane_stats_openmetrics(struct terrane_space *space, char *text, size_t size);
+
+/* ---- for other programs ---- */
+
+/* Keeps a page with the counters of all spaces of the process, which `terrane stat PID` reads: an
+ * invisible file that an open descriptor of a high number holds (`dir` NULL), or the file
+ * `dir`/terrane-stat.PID, where `dir` is an absolute path. It is brought up to date at most every
+ * 100 ms, whenever the pool has work to do. A program has one page.
+ * The child of fork does not have the page, and may publish one of its own.
+ * Errors: -EALREADY (there is one), -EINVAL (`dir` is not absolute), -ENAMETOOLONG, -ENOTSUP, or
+ * what creating a file gives: -ENOENT, -EACCES, -ENOSPC, -EMFILE, -ENOMEM ... */
+TERRANE_API int terrane_stats_publish(const char *dir);
+
+/* Brings the page up to date now. Nothing happens without one. */
+TERRANE_API void terrane_stats_refresh(void);
+
+/* Takes the last snapshot and removes the page. Nothing happens without one. */
+TERRANE_API void terrane_stats_unpublish(void);
 
 #ifdef __cplusplus
 }

@@ -159,6 +159,24 @@ int tn_os_file_scratch(const char *dir, int *fd);
  * Errors as above. */
 int tn_os_file_open(const char *path, bool create, int *fd);
 
+/* Creates a file that was not there, for reading and writing by its owner. Errors as above, and
+ * -EEXIST. */
+int tn_os_file_create(const char *path, int *fd);
+
+/* Removes a named file, if there is one and it can be removed. */
+void tn_os_file_remove(const char *path);
+
+/* Moves a descriptor to a high number, out of the way of those that the program opens. Returns
+ * where it is now: where it was, if there is no number left. */
+int tn_os_file_raise(int fd);
+
+/* Which file a descriptor shows; all zero for none. */
+struct tn_os_identity {
+    uint64_t device;
+    uint64_t inode;
+};
+struct tn_os_identity tn_os_file_identity(int fd);
+
 /* Sets the size, sparse. -ENOSPC, -EFBIG (RLIMIT_FSIZE too), -EIO, -ENOMEM. */
 int tn_os_file_resize(int fd, uint64_t size_bytes);
 

@@ -52,7 +52,8 @@
 #define SYS_cachestat 451
 #endif
 
-#define NAME_MAX_BYTES 4096
+#define NAME_MAX_BYTES  4096
+#define HIGH_DESCRIPTOR ((size_t)1024)
 
 /* ---- calls without cancellation points ---- */
 
@@ -444,6 +445,46 @@ int tn_os_file_open(const char *path, bool create, int *fd)
         return -errno;
     *fd = result;
     return 0;
+}
+
+int tn_os_file_create(const char *path, int *fd)
+{
+    const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const int result = above_streams(sys_open(path, flags, 0600));
+    if (result < 0)
+        return -errno;
+    *fd = result;
+    return 0;
+}
+
+void tn_os_file_remove(const char *path)
+{
+    (void)unlink(path);
+}
+
+/* Not above what select() can hold, and where the limit is lower, below it. */
+int tn_os_file_raise(int fd)
+{
+    struct rlimit limit = {.rlim_cur = HIGH_DESCRIPTOR};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    const size_t top = tn_min(limit.rlim_cur, HIGH_DESCRIPTOR);
+    const size_t room = HIGH_DESCRIPTOR / 16;
+    const int higher = fcntl(fd, F_DUPFD_CLOEXEC, (int)(top > room ? top - room : 0));
+    if (higher <= fd) {
+        if (higher >= 0)
+            sys_close(higher);
+        return fd;
+    }
+    sys_close(fd);
+    return higher;
+}
+
+struct tn_os_identity tn_os_file_identity(int fd)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0)
+        return (struct tn_os_identity){0, 0};
+    return (struct tn_os_identity){about.st_dev, about.st_ino};
 }
 
 /* Past its RLIMIT_FSIZE the kernel would end the process by SIGXFSZ. */
