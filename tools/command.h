@@ -7,6 +7,7 @@
 #define EXIT_USAGE 2
 
 int command_run(int argc, char **argv);
+int command_stat(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_info(int argc, char **argv);
 

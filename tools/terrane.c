@@ -18,6 +18,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", command_run, "run a program on terrane's malloc and report on its memory"},
+    {"stat", command_stat, "what a running process on terrane holds, refreshed like top"},
     {"bench", command_bench, "measure terrane against the mallocs installed here"},
     {"info", command_info, "what this machine's kernel offers, and what is used instead"},
 };
