@@ -159,6 +159,9 @@ static void fork_child(void)
 __attribute__((constructor(101))) static void preload_starts(int argc, char *argv[])
 {
     (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+    /* A program that has not allocated yet has not read its options either. */
+    if (!atomic_load_explicit(&started, memory_order_acquire))
+        start();
     tn_observe_start(argc, argv);
     tn_preload_counted = tn_report_active() || tn_profile_active();
     if (tn_preload_counted && tn_thread_heap != &tn_heap_none) {

@@ -6,12 +6,16 @@
 
 #include <stdbool.h>
 
+#define TN_PUBLISH_DIR_MAX 256
+
 /* What TERRANE_OPTIONS says; see docs/tuning.md. Constant after the first allocation. */
 struct tn_preload_options {
     bool hardened;           /* hardened=1 */
     bool realloc_zero_frees; /* realloc_zero_frees=1: realloc(p, 0) frees p and returns NULL */
     uint32_t guard_rate;     /* guard_sample=N: one of N cache refills yields a guarded object */
     unsigned fresh_ratio;    /* fresh_ratio=N, 0 to 100 */
+    bool publish;            /* publish=1 or publish=DIR: keep a stat page */
+    char publish_dir[TN_PUBLISH_DIR_MAX]; /* DIR, else empty */
 };
 extern struct tn_preload_options tn_preload_options;
 

@@ -198,6 +198,18 @@ static bool is_report(const char *name)
     return suffix != NULL && strcmp(suffix, TN_REPORT_SUFFIX) == 0;
 }
 
+/* Stat pages (stats/stat_page.h) are for those who look while the process runs. */
+static bool is_stat_page(const char *name)
+{
+    return strncmp(name, TN_STAT_NAME ".", sizeof(TN_STAT_NAME)) == 0;
+}
+
+static void stat_page_remove(int dir, const char *name, bool all)
+{
+    if (all || !process_exists(strtol(name + sizeof(TN_STAT_NAME), NULL, 10)))
+        (void)unlinkat(dir, name, 0);
+}
+
 static void file_take(struct run_report *report, int dir, const char *name, bool exists)
 {
     struct tn_report_page page;
@@ -217,6 +229,8 @@ void run_collect(struct run_report *report, const char *dir, bool all)
     if (list == NULL)
         return;
     for (const struct dirent *entry; (entry = readdir(list)) != NULL;) {
+        if (is_stat_page(entry->d_name))
+            stat_page_remove(dirfd(list), entry->d_name, all);
         if (!is_report(entry->d_name))
             continue;
         const bool exists = process_exists(strtol(entry->d_name, NULL, 10));

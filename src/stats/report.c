@@ -10,6 +10,7 @@
 #include "stats/report.h"
 
 #include "os/os.h"
+#include "stats/publish.h"
 #include "stats/report_series.h"
 
 #include <errno.h>
@@ -180,8 +181,10 @@ static void sample_from_source(struct tn_report_page *page)
 
 static void sample_if_due(struct tn_report_page *page)
 {
-    if (tn_os_clock_ns() >= atomic_load_explicit(&page->next_ns, memory_order_relaxed))
+    const uint64_t now_ns = tn_os_clock_ns();
+    if (now_ns >= atomic_load_explicit(&page->next_ns, memory_order_relaxed))
         sample_from_source(page);
+    tn_publish_refresh(now_ns);
 }
 
 /* Adds to the live bytes and lets the samples have their turn. Last step of each hook. */
