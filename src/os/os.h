@@ -249,10 +249,36 @@ void tn_os_usage(struct tn_os_usage *out);
 /* Sleeps while *word == expected, or until woken; may return early. */
 void tn_os_wait(const _Atomic uint32_t *word, uint32_t expected);
 
+/* The same for at most `ns`. */
+void tn_os_wait_for(const _Atomic uint32_t *word, uint32_t expected, uint64_t ns);
+
 /* Wakes one sleeper on `word`. */
 void tn_os_wake_one(const _Atomic uint32_t *word);
 
+/* Wakes all of them. */
+void tn_os_wake_all(const _Atomic uint32_t *word);
+
 /* Lets another thread run. */
 void tn_os_yield(void);
+
+/* ---- threads ---- */
+
+/* These go through the C library, which may allocate: no lock of ours may be held. */
+
+struct tn_os_thread {
+    void *handle;
+};
+typedef void *tn_os_thread_body(void *nothing);
+
+/* Starts a thread with a small stack and all signals blocked; the name has at most 15 bytes.
+ * -EAGAIN (no thread can be started). */
+int tn_os_thread_start(struct tn_os_thread *thread, tn_os_thread_body *body, const char *name);
+
+/* Waits until the thread has ended and gives its stack back. */
+void tn_os_thread_join(struct tn_os_thread *thread);
+
+/* Calls `prepare` before each fork, `parent` and `child` after it, as pthread_atfork does. -ENOMEM.
+ */
+int tn_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -680,18 +681,33 @@ void tn_os_usage(struct tn_os_usage *out)
     out->major_faults = (uint64_t)own.ru_majflt;
 }
 
-void tn_os_wait(const _Atomic uint32_t *word, uint32_t expected_value)
+static void futex(const _Atomic uint32_t *word, int verb, uint32_t value, struct timespec *time)
 {
     const int saved_errno = errno;
-    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected_value, NULL, NULL, 0);
+    (void)syscall(SYS_futex, word, verb, value, time, NULL, 0);
     errno = saved_errno;
+}
+
+void tn_os_wait(const _Atomic uint32_t *word, uint32_t expected_value)
+{
+    futex(word, FUTEX_WAIT_PRIVATE, expected_value, NULL);
+}
+
+void tn_os_wait_for(const _Atomic uint32_t *word, uint32_t expected_value, uint64_t ns)
+{
+    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000u),
+                            .tv_nsec = (long)(ns % 1000000000u)};
+    futex(word, FUTEX_WAIT_PRIVATE, expected_value, &time);
 }
 
 void tn_os_wake_one(const _Atomic uint32_t *word)
 {
-    const int saved_errno = errno;
-    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    errno = saved_errno;
+    futex(word, FUTEX_WAKE_PRIVATE, 1, NULL);
+}
+
+void tn_os_wake_all(const _Atomic uint32_t *word)
+{
+    futex(word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL);
 }
 
 void tn_os_yield(void)
