@@ -132,21 +132,21 @@ static void fork_prepare(void)
 {
     tn_lock_fork_take(&start_lock);
     tn_lock_fork_take(&late_lock);
-    tn_heap_fork_prepare();
+    tn_atfork_prepare();
     tn_observe_fork_prepare();
 }
 
 static void fork_parent(void)
 {
     tn_observe_fork_parent();
-    tn_heap_fork_parent();
+    tn_atfork_parent();
     tn_lock_fork_give(&late_lock);
     tn_lock_fork_give(&start_lock);
 }
 
 static void fork_child(void)
 {
-    tn_heap_fork_child();
+    tn_atfork_child();
     tn_lock_fork_give(&late_lock);
     tn_lock_fork_give(&start_lock);
     tn_observe_fork_child();
@@ -158,6 +158,7 @@ static void fork_child(void)
  * at the first allocation; threads cannot exist before this has run. */
 __attribute__((constructor(101))) static void preload_starts(int argc, char *argv[])
 {
+    tn_atfork_claim();
     (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
     /* A program that has not allocated yet has not read its options either. */
     if (!atomic_load_explicit(&started, memory_order_acquire))

@@ -25,6 +25,7 @@ void tn_cache_init(struct terrane_heap *heap)
 {
     void **room = heap->slots;
     for (unsigned class = 0; class < TN_CLASSES; class ++) {
+        heap->strays[class] = 0;
         heap->caches[class] = (struct tn_cache){
             .top = room,
             .floor = room,
@@ -204,7 +205,7 @@ void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size)
     else
         pointer = tn_large_alloc(heap, size, TN_OBJECT_ALIGN, false);
     if (TN_UNLIKELY(pointer == NULL))
-        errno = ENOMEM;
+        errno = tn_refusal(heap);
     return pointer;
 }
 

@@ -181,6 +181,8 @@ static void enter_quarantine(struct terrane_heap *heap, const struct tn_slot *at
 
 void tn_hardened_drain(struct terrane_heap *heap)
 {
+    if (heap->space->foreign)
+        return; /* the parent looks after what it holds */
     while (heap->quarantine != NULL && heap->quarantine->count > 0)
         leave_quarantine(heap);
 }

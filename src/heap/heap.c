@@ -30,11 +30,13 @@ struct tn_heap_table {
 
 struct terrane_heap tn_heap_none;
 
+static const struct tn_atfork_part fork_part;
+
 /* ---- the table ---- */
 
 static struct tn_heap_table *table_if_any(const struct terrane_space *space)
 {
-    /* acquire; pairs with the release in table_of */
+    /* acquire; pairs with the release in tn_space_publish */
     return atomic_load_explicit(&space->heaps, memory_order_acquire);
 }
 
@@ -75,18 +77,17 @@ static struct tn_heap_table *table_of(struct terrane_space *space)
     struct tn_heap_table *table = table_if_any(space);
     if (TN_LIKELY(table != NULL))
         return table;
-    void *memory, *none = NULL;
+    void *memory;
     if (tn_os_allocate(table_bytes(), &memory) != 0)
         return NULL;
     table = memory;
     table->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_HEAPS);
     space->heaps_release = table_release;
-    /* release; pairs with the acquire in table_if_any */
-    if (atomic_compare_exchange_strong_explicit(&space->heaps, &none, memory, memory_order_release,
-                                                memory_order_acquire))
+    tn_atfork_add(TN_ATFORK_HEAPS, &fork_part);
+    if (tn_space_publish(&space->heaps, table))
         return table;
     (void)tn_os_release(memory, table_bytes()); /* another thread was faster */
-    return none;
+    return table_if_any(space);
 }
 
 struct terrane_heap *tn_heap_by_id(const struct terrane_space *space, uint32_t id)
@@ -183,6 +184,7 @@ int terrane_heap_create(struct terrane_space *space, const struct terrane_heap_o
     if ((unsigned)options->kind > TERRANE_KIND_PINNED || options->fresh_ratio > 100)
         return -EINVAL;
     const int saved_errno = errno;
+    tn_atfork_need();
     if (space == NULL)
         space = terrane_space_default();
     struct terrane_heap *heap = NULL;
@@ -303,57 +305,62 @@ struct terrane_heap *tn_heap_obtain(struct terrane_space *space, bool hardened)
 
 /* ---- fork ---- */
 
-static void each_table(void (*visit)(struct tn_heap_table *table))
+/* Under the registry's lock: spaces and their tables stay. */
+static void each_table(void (*visit)(struct terrane_space *space, struct tn_heap_table *table))
 {
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
-        const struct terrane_space *space = tn_space_at(id);
+        struct terrane_space *space = tn_space_at(id);
         struct tn_heap_table *table = space != NULL ? table_if_any(space) : NULL;
         if (table != NULL)
-            visit(table);
+            visit(space, table);
     }
 }
 
-static void lock_table(struct tn_heap_table *table)
+static void lock_table(struct terrane_space *space, struct tn_heap_table *table)
 {
+    (void)space;
     tn_lock_fork_take(&table->lock);
     for (uint32_t id = 0; id < table->count; id++)
         tn_lock_fork_take(&heap_at(table, id)->large_lock);
 }
 
-static void unlock_table(struct tn_heap_table *table)
+static void unlock_table(struct terrane_space *space, struct tn_heap_table *table)
 {
+    (void)space;
     for (uint32_t id = 0; id < table->count; id++)
         tn_lock_fork_give(&heap_at(table, id)->large_lock);
     tn_lock_fork_give(&table->lock);
 }
 
-/* Heaps of threads that do not exist in the child are lost: their owners may have been half-way. */
-static void lose_others(struct tn_heap_table *table)
+/* Heaps of threads that do not exist in the child are lost: their owners may have been half-way. In
+ * a space of the parent's nothing may be allocated, so caches there lose what they hold. */
+static void lose_others(struct terrane_space *space, struct tn_heap_table *table)
 {
     const uintptr_t me = tn_thread_mark();
     for (uint32_t id = 0; id < table->count; id++) {
-        _Atomic uintptr_t *owner = &heap_at(table, id)->owner;
+        struct terrane_heap *heap = heap_at(table, id);
         /* relaxed: the only thread */
-        const uintptr_t mark = atomic_load_explicit(owner, memory_order_relaxed);
+        const uintptr_t mark = atomic_load_explicit(&heap->owner, memory_order_relaxed);
         if (mark != 0 && mark != me)
-            atomic_store_explicit(owner, LOST, memory_order_relaxed);
+            atomic_store_explicit(&heap->owner, LOST, memory_order_relaxed);
+        if (space->foreign)
+            tn_cache_init(heap);
     }
 }
 
-void tn_heap_fork_prepare(void)
+static void fork_prepare(void)
 {
     each_table(lock_table);
-    tn_space_fork_prepare();
 }
 
-void tn_heap_fork_parent(void)
+static void fork_parent(void)
 {
-    tn_space_fork_parent();
     each_table(unlock_table);
 }
 
-void tn_heap_fork_child(void)
+static void fork_child(void)
 {
-    tn_heap_fork_parent();
     each_table(lose_others);
 }
+
+static const struct tn_atfork_part fork_part = {fork_prepare, fork_parent, fork_child};

@@ -203,10 +203,4 @@ bool tn_size_plausible(size_t usable, size_t size);
 _Noreturn void tn_crime_wrong_size(const void *pointer, size_t size, size_t usable);
 _Noreturn void tn_crime_foreign(const void *pointer);
 
-/* fork: the locks of this floor and those below. In the child, heaps of other threads are lost:
- * their objects stay valid and may be freed, but their memory is not used again. */
-void tn_heap_fork_prepare(void);
-void tn_heap_fork_parent(void);
-void tn_heap_fork_child(void);
-
 #endif

@@ -29,6 +29,8 @@
 #include "heap/heap.h"
 #include "pool/pool.h"
 
+#include <errno.h>
+
 #define TN_MINIPAGES      32
 #define TN_MINIPAGE_SHIFT 11
 #define TN_MINIPAGE_BYTES ((size_t)1 << TN_MINIPAGE_SHIFT)
@@ -138,6 +140,20 @@ static inline char *tn_slot_addr(const struct terrane_space *space, uint32_t blo
 {
     return tn_block_addr(space, block) + ((size_t)start << TN_MINIPAGE_SHIFT) +
            (size_t)slot * tn_classes[class].size;
+}
+
+/* ---- refusals ---- */
+
+/* Whether nothing can be allocated: the heap none, and the parent's heaps in a shared space. */
+static inline bool tn_heap_refuses(const struct terrane_heap *heap)
+{
+    return heap->space == NULL || heap->space->foreign;
+}
+
+/* errno for an allocation that failed. */
+static inline int tn_refusal(const struct terrane_heap *heap)
+{
+    return heap->space != NULL && heap->space->foreign ? EPERM : ENOMEM;
 }
 
 /* ---- inside the floor, by file ---- */

@@ -96,7 +96,7 @@ void *tn_heap_alloc_zeroed(struct terrane_heap *heap, size_t size)
         void *large = heap->hardened ? tn_hardened_alloc_large(heap, size, TN_OBJECT_ALIGN, true)
                                      : tn_large_alloc(heap, size, TN_OBJECT_ALIGN, true);
         if (large == NULL)
-            errno = ENOMEM;
+            errno = tn_refusal(heap);
         return large;
     }
     void *pointer = tn_heap_alloc(heap, size);
@@ -141,7 +141,7 @@ void *tn_heap_alloc_aligned(struct terrane_heap *heap, size_t align, size_t size
         return tn_heap_alloc(heap, size);
     void *pointer = alloc_aligned(heap, align, size);
     if (pointer == NULL)
-        errno = ENOMEM;
+        errno = tn_refusal(heap);
     return pointer;
 }
 
@@ -168,6 +168,8 @@ void terrane_free(void *object)
         return;
     const int saved_errno = errno;
     struct terrane_space *space = space_or_crime(object);
+    if (TN_UNLIKELY(space->foreign))
+        return; /* the parent's object lives on */
     if (class_at(space, object) == TN_CLASS_NONE) {
         tn_large_free(space, object);
     } else {
@@ -226,7 +228,7 @@ void *tn_heap_resize(struct terrane_heap *heap, void *pointer, size_t size)
     bool stays;
     void *target = resize(heap, pointer, size, &stays);
     if (target == NULL)
-        errno = ENOMEM;
+        errno = tn_refusal(heap);
     else if (!stays)
         tn_heap_free(heap, pointer);
     return target;
@@ -240,7 +242,7 @@ void *terrane_heap_resize(struct terrane_heap *heap, void *object, size_t size)
     bool stays;
     void *target = resize(heap, object, size, &stays);
     if (target == NULL)
-        errno = ENOMEM;
+        errno = tn_refusal(heap);
     else if (!stays)
         terrane_free(object);
     return target;
@@ -274,7 +276,7 @@ int terrane_heap_move(struct terrane_heap *heap, void **object)
     void *target = tn_heap_alloc(heap, bytes);
     errno = saved_errno;
     if (target == NULL)
-        return -ENOMEM;
+        return -tn_refusal(heap);
     memcpy(target, *object, bytes);
     terrane_free(*object);
     *object = target;

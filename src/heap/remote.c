@@ -128,6 +128,8 @@ static void collect_block(struct terrane_heap *heap, uint32_t block)
 
 void tn_remote_collect(struct terrane_heap *heap)
 {
+    if (TN_UNLIKELY(heap->space->foreign))
+        return; /* what the parent freed is the parent's to use again */
     /* acquire; pairs with the release in list_push */
     uint32_t at = atomic_exchange_explicit(&heap->remote, 0, memory_order_acquire);
     while (at != 0) {

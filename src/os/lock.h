@@ -13,11 +13,12 @@
 enum tn_lock_rank {
     TN_RANK_START,    /* the drop-in's start */
     TN_RANK_LATE,     /* the drop-in's heap of threads past their end */
+    TN_RANK_FORK,     /* one fork at a time, and none during a step of the worker */
     TN_RANK_DEFAULT,  /* creation of the default space */
+    TN_RANK_REGISTRY, /* the table of spaces, and making a space's table of heaps known */
     TN_RANK_HEAPS,    /* a space's table of heaps */
     TN_RANK_HEAP,     /* the list of large objects of one heap */
     TN_RANK_REGIONS,  /* a space's caches of regions: which are in use */
-    TN_RANK_REGISTRY, /* the table of spaces */
     TN_RANK_SPACE,    /* a space's runs: buddy, commit frontier, extents */
     TN_RANK_PROFILE,  /* the profiler's tables */
     TN_RANK_COUNT

@@ -86,6 +86,9 @@ int tn_os_map_private(void *addr, size_t size);
  * can be mapped). */
 int tn_os_map_file(void *addr, size_t size, int fd, uint64_t offset_bytes);
 
+/* Takes everything from a range but its addresses: access is a fault. -ENOMEM. */
+int tn_os_vacate(void *addr, size_t size);
+
 /* New private memory anywhere, zero, page-aligned. For process-local state. -ENOMEM. */
 int tn_os_allocate(size_t size, void **out);
 

@@ -13,6 +13,7 @@
     X(commit, (void *addr, size_t size), (addr, size))                                             \
     X(map_private, (void *addr, size_t size), (addr, size))                                        \
     X(map_file, (void *addr, size_t size, int fd, uint64_t offset), (addr, size, fd, offset))      \
+    X(vacate, (void *addr, size_t size), (addr, size))                                             \
     X(allocate, (size_t size, void **out), (size, out))                                            \
     X(discard, (void *addr, size_t size), (addr, size))                                            \
     X(populate, (void *addr, size_t size), (addr, size))                                           \

@@ -213,6 +213,11 @@ int tn_os_map_private(void *addr, size_t size)
     return map_fixed("map_private", addr, size, PROT_READ | PROT_WRITE);
 }
 
+int tn_os_vacate(void *addr, size_t size)
+{
+    return map_fixed("vacate", addr, size, PROT_NONE);
+}
+
 int tn_os_map_file(void *addr, size_t size, int fd, uint64_t offset_bytes)
 {
     const int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;

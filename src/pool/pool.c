@@ -305,8 +305,8 @@ static int refuse(struct terrane_space *space, int error)
 
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
 {
-    if (tn_order_of_bytes(wish->bytes) > TN_ORDER_MAX)
-        return refuse(space, -ENOMEM);
+    if (tn_order_of_bytes(wish->bytes) > TN_ORDER_MAX || space->foreign)
+        return refuse(space, space->foreign ? -EPERM : -ENOMEM);
     int error = take_pressed(space, wish, out);
     if (error != 0)
         return wish->warm ? error : refuse(space, error);
@@ -429,6 +429,8 @@ void tn_pool_keep(struct terrane_space *space, uint32_t block, unsigned order, s
 
 void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
+    if (space->foreign)
+        return;
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
     if (!tn_run_plain(space, block) || (cut && is_special(space, block))) {
         drop_run(space, block, order, bytes);
@@ -456,6 +458,8 @@ static size_t touched_end(const struct terrane_space *space, uint32_t block, uns
 void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned order,
                            size_t bytes)
 {
+    if (space->foreign)
+        return;
     if (is_special(space, block)) {
         drop_run(space, block, order, bytes);
         return;
@@ -567,6 +571,8 @@ static int charge(struct terrane_space *space, size_t bytes)
 int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
                    size_t new_bytes)
 {
+    if (space->foreign)
+        return -EPERM;
     if (new_bytes <= old_bytes)
         return shrink(space, block, *order, old_bytes, new_bytes);
     int error = charge(space, new_bytes - old_bytes);
@@ -631,6 +637,8 @@ static uint64_t allowed(struct terrane_space *space, uint64_t now_ns, uint64_t *
 uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
 {
     uint64_t next_ns;
+    if (space->foreign)
+        return 0;
     const uint64_t keep = allowed(space, now_ns, &next_ns);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
         (void)purge(space, keep, true);
@@ -641,6 +649,8 @@ uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
 
 size_t tn_pool_trim(struct terrane_space *space)
 {
+    if (space->foreign)
+        return 0;
     tn_space_retry(space);
     return purge(space, 0, false);
 }

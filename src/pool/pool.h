@@ -42,7 +42,9 @@ struct tn_held {
 };
 
 /* Takes a run and makes its bytes usable. -ENOMEM, -ENOSPC, -EIO, -EAGAIN (no warm run). Where a
- * limit would refuse, threads' caches of regions are emptied first. */
+ * limit would refuse, threads' caches of regions are emptied first. In the child of fork a shared
+ * space of the parent's is foreign: taking and resizing runs is -EPERM there, and giving them back
+ * does nothing. */
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out);
 
 /* Gives back a run of which the first `bytes` (as acquired or resized) were used. */

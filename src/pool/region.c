@@ -159,8 +159,8 @@ static int acquire_shared(struct terrane_space *space, const struct tn_region_si
 {
     struct tn_regions *regions = tn_regions_of(space);
     struct tn_run run;
-    if (regions == NULL)
-        return -ENOMEM;
+    if (regions == NULL || space->foreign)
+        return space->foreign ? -EPERM : -ENOMEM;
     *out = (struct tn_held){space, 0, size->order, size->bytes, size->bytes};
     if (tn_pool_take_kept(space, size->order, size->bytes, &out->block) == 0) {
         if (!space->lazy_commit && !space->reserve_file)
@@ -209,6 +209,8 @@ int terrane_region_acquire(struct terrane_space *space, size_t bytes, struct ter
 
 static void release_shared(struct terrane_space *space, uint32_t block)
 {
+    if (space->foreign)
+        return; /* the parent's region lives on */
     const struct tn_held held = held_of(space, block);
     if (tn_pool_keepable(space, block)) {
         tn_pool_keep(space, block, held.order, held.bytes);

@@ -3,6 +3,7 @@
 
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/fork.h"
 
 /* Bytes that one thread's cache holds at most, if nobody sets it. */
 #define CACHE_BYTES (64 * TN_MIB)
@@ -39,7 +40,7 @@ static void regions_release(struct terrane_space *space)
 struct tn_regions *tn_regions_of(struct terrane_space *space)
 {
     struct tn_regions *regions = tn_regions_if_any(space);
-    void *memory, *none = NULL;
+    void *memory;
     if (TN_LIKELY(regions != NULL))
         return regions;
     if (tn_os_allocate(regions_bytes(), &memory) != 0)
@@ -48,14 +49,13 @@ struct tn_regions *tn_regions_of(struct terrane_space *space)
     regions->space = space;
     regions->serial = 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
     regions->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_REGIONS);
-    atomic_init(&regions->cache_bytes, CACHE_BYTES);
+    atomic_init(&regions->cache_bytes, space->foreign ? 0 : CACHE_BYTES);
     space->regions_release = regions_release;
-    /* release; pairs with the acquire in tn_regions_if_any */
-    if (atomic_compare_exchange_strong_explicit(&space->regions, &none, memory,
-                                                memory_order_release, memory_order_acquire))
+    tn_fork_need();
+    if (tn_space_publish(&space->regions, regions))
         return regions;
     (void)tn_os_release(memory, regions_bytes()); /* another thread was faster */
-    return none;
+    return tn_regions_if_any(space);
 }
 
 static uint32_t cache_count(const struct tn_regions *regions)
@@ -238,11 +238,18 @@ bool tn_regions_press(struct terrane_space *space, size_t bytes)
 
 /* ---- fork ---- */
 
-static void orphan(struct tn_regions *regions, uintptr_t me)
+/* In the child the parent's shared spaces have no caches: nothing of them is ours to hand out. */
+static void orphan(struct tn_regions *regions)
 {
+    const uintptr_t me = tn_thread_mark();
+    const bool foreign = regions->space->foreign;
+    if (foreign)
+        atomic_store_explicit(&regions->cache_bytes, 0, memory_order_relaxed);
     const uint32_t count = cache_count(regions);
     for (uint32_t i = 0; i < count; i++) {
         struct tn_region_cache *cache = regions->caches[i];
+        if (cache->owner == me && foreign)
+            (void)tn_region_cache_empty(cache, true);
         if (cache->owner == me || cache->owner == 0)
             continue;
         (void)tn_region_cache_empty(cache, true);
@@ -252,12 +259,38 @@ static void orphan(struct tn_regions *regions, uintptr_t me)
     }
 }
 
-void tn_regions_fork_child(void)
+/* Under the registry's lock, or alone: spaces stay. */
+static void each_regions(void (*visit)(struct tn_regions *regions))
 {
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
         const struct terrane_space *space = tn_space_at(id);
         struct tn_regions *regions = space != NULL ? tn_regions_if_any(space) : NULL;
         if (regions != NULL)
-            orphan(regions, tn_thread_mark());
+            visit(regions);
     }
+}
+
+static void take_lock(struct tn_regions *regions)
+{
+    tn_lock_fork_take(&regions->lock);
+}
+
+static void give_lock(struct tn_regions *regions)
+{
+    tn_lock_fork_give(&regions->lock);
+}
+
+void tn_regions_fork_prepare(void)
+{
+    each_regions(take_lock);
+}
+
+void tn_regions_fork_parent(void)
+{
+    each_regions(give_lock);
+}
+
+void tn_regions_fork_child(void)
+{
+    each_regions(orphan);
 }

@@ -143,7 +143,10 @@ bool tn_regions_press(struct terrane_space *space, size_t bytes);
 /* Tries after pressure callbacks. */
 #define TN_PRESSURE_TRIES 4
 
-/* After fork, in the child: other threads' caches are emptied and free for new threads. */
+/* fork: takes and gives the locks of all spaces' regions. Afterwards in the child: other threads'
+ * caches are emptied and free for new threads. */
+void tn_regions_fork_prepare(void);
+void tn_regions_fork_parent(void);
 void tn_regions_fork_child(void);
 
 #endif

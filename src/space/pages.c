@@ -15,6 +15,8 @@ int tn_space_commit(struct terrane_space *space, char *addr, size_t bytes)
 
 int tn_space_discard(struct terrane_space *space, void *addr, size_t bytes)
 {
+    if (space->foreign)
+        return -EPERM;
     const int error = space->verbs->discard(space, addr, bytes);
     if (error == 0) {
         tn_count(space, TN_COUNT_DISCARDS, 1);

@@ -9,6 +9,8 @@
 
 #include "base/base.h"
 
+#include "os/os.h"
+
 #include <errno.h>
 
 #define GIB_SHIFT    30
@@ -20,11 +22,15 @@
 
 _Static_assert(TN_SPACES_MAX + 1 < SEARCH, "ids fit a slot beside the two marks");
 
-static struct tn_lock registry_lock = TN_LOCK_INIT(TN_RANK_REGISTRY);
+struct tn_lock tn_registry_lock = TN_LOCK_INIT(TN_RANK_REGISTRY);
 
 /* Written under the lock with release, read with acquire. */
 static _Atomic uint8_t slots[SLOTS];
 static struct terrane_space *_Atomic spaces[TN_SPACES_MAX];
+
+/* Written under the lock; who destroys a space sleeps on its word. An id is not given out again
+ * until its visitors have left. */
+static _Atomic uint32_t visitors[TN_SPACES_MAX];
 
 static size_t first_slot(const struct terrane_space *space)
 {
@@ -51,12 +57,18 @@ static void mark(const struct terrane_space *space, uint8_t value)
         atomic_store_explicit(&slots[slot], value, memory_order_release);
 }
 
+static uint32_t visitors_of(uint32_t id)
+{
+    /* acquire; pairs with the release in tn_space_leave */
+    return atomic_load_explicit(&visitors[id], memory_order_acquire);
+}
+
 int tn_registry_add(struct terrane_space *space)
 {
     int error = -EAGAIN;
-    tn_lock_acquire(&registry_lock);
+    tn_lock_acquire(&tn_registry_lock);
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
-        if (tn_space_at(id) != NULL)
+        if (tn_space_at(id) != NULL || visitors_of(id) != 0)
             continue;
         space->id = id;
         /* release; pairs with the acquire in tn_space_at */
@@ -65,18 +77,55 @@ int tn_registry_add(struct terrane_space *space)
         error = 0;
         break;
     }
-    tn_lock_release(&registry_lock);
+    tn_lock_release(&tn_registry_lock);
     return error;
 }
 
 void tn_registry_remove(struct terrane_space *space)
 {
-    tn_lock_acquire(&registry_lock);
+    tn_lock_acquire(&tn_registry_lock);
     /* Shared slots stay on SEARCH, which finds nothing of this space any more. */
     if (covers_slots(space))
         mark(space, 0);
     atomic_store_explicit(&spaces[space->id], NULL, memory_order_release);
-    tn_lock_release(&registry_lock);
+    tn_lock_release(&tn_registry_lock);
+    for (uint32_t count; (count = visitors_of(space->id)) != 0;)
+        tn_os_wait(&visitors[space->id], count);
+}
+
+struct terrane_space *tn_space_visit(uint32_t id)
+{
+    tn_lock_acquire(&tn_registry_lock);
+    struct terrane_space *space = tn_space_at(id);
+    if (space != NULL) /* relaxed: the lock orders it */
+        atomic_fetch_add_explicit(&visitors[id], 1, memory_order_relaxed);
+    tn_lock_release(&tn_registry_lock);
+    return space;
+}
+
+void tn_space_leave(uint32_t id)
+{
+    tn_lock_acquire(&tn_registry_lock);
+    /* A handler of a signal may have forked in the middle of this very visit: then nobody counts it
+     * in the child. Release; pairs with the acquire in visitors_of: what the visitor did comes
+     * before the end. */
+    if (visitors_of(id) != 0)
+        atomic_fetch_sub_explicit(&visitors[id], 1, memory_order_release);
+    const bool awaited = tn_space_at(id) == NULL;
+    tn_lock_release(&tn_registry_lock);
+    if (awaited)
+        tn_os_wake_all(&visitors[id]);
+}
+
+bool tn_space_publish(void *_Atomic *pointer, void *thing)
+{
+    tn_lock_acquire(&tn_registry_lock);
+    /* relaxed: written under the lock only */
+    const bool first = atomic_load_explicit(pointer, memory_order_relaxed) == NULL;
+    if (first) /* release; pairs with the acquire of its readers */
+        atomic_store_explicit(pointer, thing, memory_order_release);
+    tn_lock_release(&tn_registry_lock);
+    return first;
 }
 
 struct terrane_space *tn_space_at(uint32_t id)
@@ -111,26 +160,41 @@ struct terrane_space *tn_space_of(const void *pointer)
     return NULL;
 }
 
-void tn_space_fork_prepare(void)
+/* ---- fork ---- */
+
+void tn_registry_fork_prepare(void)
 {
-    tn_lock_fork_take(&registry_lock);
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
         if (tn_space_at(id) != NULL)
             tn_lock_fork_take(&tn_space_at(id)->lock);
     }
 }
 
-void tn_space_fork_parent(void)
+void tn_registry_fork_parent(void)
 {
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
         if (tn_space_at(id) != NULL)
             tn_lock_fork_give(&tn_space_at(id)->lock);
     }
-    tn_lock_fork_give(&registry_lock);
 }
 
-void tn_space_fork_child(void)
+/* The parent goes on with the file and its own tables, so ours are worth nothing from now on but to
+ * find what is in use. Pages of a scratch file are not for us to keep in memory: the window becomes
+ * bare addresses, which stay ours. Where the kernel refuses that, it still shows the file. */
+static void become_foreign(struct terrane_space *space)
 {
-    /* The thread that forked is the only one here and holds the locks; sleepers are gone. */
-    tn_space_fork_parent();
+    space->foreign = true;
+    if (space->backing == TERRANE_BACKING_SCRATCH)
+        (void)tn_os_vacate(space->base, (size_t)space->block_count << TN_BLOCK_SHIFT);
+}
+
+void tn_registry_fork_child(void)
+{
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
+        struct terrane_space *space = tn_space_at(id);
+        /* relaxed: the only thread */
+        atomic_store_explicit(&visitors[id], 0, memory_order_relaxed);
+        if (space != NULL && space->backing != TERRANE_BACKING_PRIVATE)
+            become_foreign(space);
+    }
 }

@@ -182,6 +182,7 @@ static int init_space(struct terrane_space *space, const struct terrane_space_op
     space->move_min_bytes = options->move_min_bytes;
     space->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_SPACE);
     if (!private) {
+        tn_atfork_need(); /* the child must not take it for its own */
         const int error = open_file(space, options);
         if (error != 0)
             return error;

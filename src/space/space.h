@@ -24,6 +24,7 @@
 
 #include "base/base.h"
 #include "os/os.h"
+#include "space/atfork.h"
 #include "space/buddy.h"
 
 #include <stdatomic.h>
@@ -107,10 +108,11 @@ struct terrane_space {
     uint32_t id;          /* index in the registry */
     enum terrane_backing backing;
     const struct tn_backing_verbs *verbs;
-    bool lazy_commit;      /* blocks are made accessible one by one (strict overcommit) */
-    bool reserve_file;     /* file space is reserved at commit (scratch, huge-page memfd) */
-    int fd;                /* shared backings, else -1 */
-    size_t page_bytes;     /* of this space: ordinary or huge */
+    bool lazy_commit;  /* blocks are made accessible one by one (strict overcommit) */
+    bool reserve_file; /* file space is reserved at commit (scratch, huge-page memfd) */
+    bool foreign;      /* shared, and the parent's: set in the child of fork before it goes on */
+    int fd;            /* shared backings, else -1 */
+    size_t page_bytes; /* of this space: ordinary or huge */
     size_t move_min_bytes; /* 0: measured */
     char *reservation;     /* the whole reservation: tables and blocks */
     size_t reservation_bytes;
@@ -178,15 +180,13 @@ struct terrane_space *tn_space_of(const void *pointer);
 /* The space with this id, or NULL. */
 struct terrane_space *tn_space_at(uint32_t id);
 
-/* The same, for one that another thread may be about to destroy: it stays until it is left. */
-static inline struct terrane_space *tn_space_visit(uint32_t id)
-{
-    return tn_space_at(id);
-}
-static inline void tn_space_leave(uint32_t id)
-{
-    (void)id;
-}
+/* The same, but the space is not destroyed until the caller leaves it: who destroys it waits. */
+struct terrane_space *tn_space_visit(uint32_t id);
+void tn_space_leave(uint32_t id);
+
+/* Makes known what an upper floor keeps of a space, in one of the space's pointers: never during a
+ * fork, whose thread holds the locks of all that is known. False: there is such a thing already. */
+bool tn_space_publish(void *_Atomic *pointer, void *thing);
 
 /* The default space if it exists, else NULL. */
 struct terrane_space *tn_space_default_if_any(void);
@@ -259,7 +259,7 @@ bool tn_process_is_limited(void);
 /* ---- pages of runs that the caller owns ---- */
 
 /* Gives the pages of a range back; it reads as zero. -ENOMEM, -EIO, -ENOSPC: contents unknown only
- * in the sense that some pages may be zero already. */
+ * in the sense that some pages may be zero already. -EPERM (foreign space). */
 int tn_space_discard(struct terrane_space *space, void *addr, size_t bytes);
 
 /* Gives a used run back to the buddy as clean: its pages go to the kernel, and whatever moves,
@@ -325,10 +325,5 @@ size_t tn_move_threshold(const struct terrane_space *space);
 
 /* Checks buddy, tables and counters against each other. Locked or quiet. */
 void tn_space_audit(const struct terrane_space *space);
-
-/* fork: takes and releases the locks of this floor, in the parent and in the child. */
-void tn_space_fork_prepare(void);
-void tn_space_fork_parent(void);
-void tn_space_fork_child(void);
 
 #endif
