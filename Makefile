@@ -101,8 +101,9 @@ $(LIB_A) $(MALLOC_A):
 $(LIB_SO): MAP := terrane.map
 $(LIB_SO): $(LIB_OBJ) terrane.map
 $(MALLOC_SO): MAP := preload/malloc.map
-# Destructors of threads and handlers of exit and fork lie in it, so dlclose must not unload it.
-$(MALLOC_SO): private SO_LINK += -Wl,-z,nodelete
+# Destructors of threads, handlers of exit and fork and a thread of their own lie in them, so
+# dlclose must not unload them.
+$(LIB_SO) $(MALLOC_SO): private SO_LINK += -Wl,-z,nodelete
 $(MALLOC_SO): $(LIB_OBJ) $(MALLOC_OBJ) preload/malloc.map
 $(LIB_SO) $(MALLOC_SO):
 	@mkdir -p $(@D)

@@ -5,6 +5,7 @@
  * becomes a dirty run, the rest a clean one, and a growing object may hold far more addresses than
  * it needs without looking like memory. */
 #include "pool/pool.h"
+#include "pool/decay_worker.h"
 
 #include "base/base.h"
 #include "os/os.h"
@@ -440,8 +441,8 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
     const size_t budget = dirty_budget(space);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > budget)
         (void)purge(space, budget, false);
-    if (order > 0)
-        (void)tn_pool_tick(space, tn_os_clock_ns());
+    if (order > 0 && tn_pool_tick(space, tn_os_clock_ns()) != 0)
+        tn_worker_wake();
 }
 
 /* End of what may have pages in a run of which `bytes` are used: what an earlier use left warm
@@ -616,6 +617,7 @@ void tn_pool_decay_set(struct terrane_space *space, uint64_t decay_ns)
     tn_lock_release(&space->lock);
     tn_regions_decay_set(space, decay_ns, now_ns);
     (void)tn_pool_tick(space, now_ns);
+    tn_worker_wake(); /* it may rest for as long as the old time asked for */
 }
 
 /* What may stay dirty now. */

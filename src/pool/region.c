@@ -5,8 +5,8 @@
  * addresses). Where it goes: the own cache, else the shared warm lists. */
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/decay_worker.h"
 #include "pool/regions.h"
-#include "pool/worker.h"
 
 #include <errno.h>
 
@@ -235,10 +235,13 @@ void terrane_region_release(struct terrane_region *region)
         const size_t most =
             atomic_load_explicit(&tn_regions_if_any(space)->cache_bytes, memory_order_relaxed);
         if (TN_LIKELY(cache != NULL) &&
-            tn_region_cache_give(cache, row->class, row->bytes, most, block))
+            tn_region_cache_give(cache, row->class, row->bytes, most, block)) {
+            tn_worker_need();
             return;
+        }
     }
     release_shared(space, block);
+    tn_worker_need();
 }
 
 /* ---- resize and move ---- */
