@@ -6,7 +6,7 @@
  * run changes hands between a heap and whoever holds regions without a page being touched. */
 #include "heap/layout.h"
 #include "os/os.h"
-#include "pool/regions.h"
+#include "pool/pool.h"
 
 #include <errno.h>
 #include <string.h>
@@ -75,12 +75,7 @@ static void describe_object(struct terrane_heap *heap, const struct tn_run *run,
 /* A run for an object of `bytes`, described and linked. */
 static int object_create(struct terrane_heap *heap, const struct tn_wish *wish, struct tn_run *run)
 {
-    int error = tn_pool_acquire(heap->space, wish, run);
-    for (unsigned tries = 0; TN_UNLIKELY(error == -ENOMEM) && tries < TN_PRESSURE_TRIES; tries++) {
-        if (!tn_regions_press(heap->space, wish->bytes))
-            break;
-        error = tn_pool_acquire(heap->space, wish, run);
-    }
+    const int error = tn_pool_acquire_pressed(heap->space, wish, run);
     if (error != 0)
         return error;
     describe_object(heap, run, wish->bytes);

@@ -16,6 +16,8 @@
 #include "pool/observer.h"
 #include "space/space.h"
 
+#include <terrane/pool.h>
+
 /* A run in use. */
 struct tn_run {
     uint32_t block;
@@ -47,6 +49,11 @@ struct tn_held {
  * does nothing. */
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out);
 
+/* The same, with calls to the pressure callback before a limit refuses. No lock may be held, and
+ * the caller's structures must be whole: the callback may free objects. */
+int tn_pool_acquire_pressed(struct terrane_space *space, const struct tn_wish *wish,
+                            struct tn_run *out);
+
 /* Gives back a run of which the first `bytes` (as acquired or resized) were used. */
 void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes);
 
@@ -77,12 +84,21 @@ void tn_pool_count_regions(struct terrane_space *space, int change);
 
 /* A run with the first bytes of `from`, which is released: as many as fit. Warm pages are exchanged
  * with those of a warm run, else pages move by page table if they `may_move`, else they are copied.
- * Errors as at acquire: nothing changed. */
+ * Errors as at acquire, with calls to the pressure callback: nothing changed. */
 int tn_pool_relocate(const struct tn_held *from, struct terrane_space *space, size_t bytes,
                      bool may_move, struct tn_run *out);
 
 /* Gives all shared dirty runs back to the kernel; returns the bytes. */
 size_t tn_pool_trim(struct terrane_space *space);
+
+/* ---- regions, for the floors above ---- */
+
+/* A run that its holder knows becomes a region, or a region a run; no page is touched. -ENOMEM. */
+int tn_region_from_run(const struct tn_held *held, struct terrane_region *out);
+/* -EPERM: sealed. A region that is not in use is a crime. */
+int tn_region_to_run(const struct terrane_region *region, struct tn_held *out);
+
+/* ---- time ---- */
 
 /* One bounded step of what time asks for: lets warm runs fade, in shared lists and caches. Returns
  * when it wants to be called again (tn_os_clock_ns), 0: not before something is released. */

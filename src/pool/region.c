@@ -131,16 +131,11 @@ static int trim_tail(struct terrane_space *space, const struct tn_run *run, size
     return error;
 }
 
-/* A run from anywhere in the pool, with calls to the pressure callback before a limit refuses. */
+/* A run from anywhere in the pool. */
 static int acquire_run(struct terrane_space *space, size_t bytes, struct tn_run *run)
 {
     const struct tn_wish wish = {.bytes = bytes, .whole = true};
-    int error = tn_pool_acquire(space, &wish, run);
-    for (unsigned tries = 0; error == -ENOMEM && tries < TN_PRESSURE_TRIES; tries++) {
-        if (!tn_regions_press(space, bytes))
-            break;
-        error = tn_pool_acquire(space, &wish, run);
-    }
+    int error = tn_pool_acquire_pressed(space, &wish, run);
     if (error != 0)
         return error;
     error = trim_tail(space, run, bytes);
@@ -252,12 +247,7 @@ static int relocate(const struct tn_held *held, struct terrane_space *space, siz
 {
     struct tn_run run;
     (void)end_state(held->space, held->block); /* its block may be somebody else's soon */
-    int error = tn_pool_relocate(held, space, bytes, true, &run);
-    for (unsigned tries = 0; error == -ENOMEM && tries < TN_PRESSURE_TRIES; tries++) {
-        if (!tn_regions_press(space, bytes))
-            break;
-        error = tn_pool_relocate(held, space, bytes, true, &run);
-    }
+    const int error = tn_pool_relocate(held, space, bytes, true, &run);
     if (error != 0) {
         set_state(held->space, held->block, TN_REGION_LIVE);
         return error;

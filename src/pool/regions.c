@@ -5,8 +5,13 @@
 #include "os/os.h"
 #include "pool/fork.h"
 
+#include <errno.h>
+
 /* Bytes that one thread's cache holds at most, if nobody sets it. */
 #define CACHE_BYTES (64 * TN_MIB)
+
+/* Calls to the pressure callback for one refusal. */
+#define TRIES 4
 
 static _Atomic uint64_t serials; /* given out so far; relaxed: only that none comes twice counts */
 
@@ -221,10 +226,10 @@ void tn_regions_decay_set(struct terrane_space *space, uint64_t decay_ns, uint64
 
 /* ---- pressure ---- */
 
-bool tn_regions_press(struct terrane_space *space, size_t bytes)
+bool tn_regions_press(struct terrane_space *space, size_t bytes, unsigned tries)
 {
     struct tn_regions *regions = tn_regions_if_any(space);
-    if (regions == NULL || !tn_space_is_full(space, bytes))
+    if (tries == TRIES || regions == NULL || !tn_space_is_full(space, bytes))
         return false;
     tn_lock_acquire(&regions->lock);
     terrane_pressure *const call = regions->pressure;
@@ -234,6 +239,16 @@ bool tn_regions_press(struct terrane_space *space, size_t bytes)
         return false;
     tn_pool_count_pressure(space);
     return call(space, bytes, context);
+}
+
+int tn_pool_acquire_pressed(struct terrane_space *space, const struct tn_wish *wish,
+                            struct tn_run *out)
+{
+    int error = tn_pool_acquire(space, wish, out);
+    for (unsigned tries = 0;
+         TN_UNLIKELY(error == -ENOMEM) && tn_regions_press(space, wish->bytes, tries); tries++)
+        error = tn_pool_acquire(space, wish, out);
+    return error;
 }
 
 /* ---- fork ---- */

@@ -90,11 +90,6 @@ static inline struct tn_region_row *tn_region_row(const struct terrane_space *sp
     return (struct tn_region_row *)(void *)space->tables[TN_TABLE_REGIONS] + block;
 }
 
-/* A run that its holder knows becomes a region, or a region a run; no page is touched. -ENOMEM. */
-int tn_region_from_run(const struct tn_held *held, struct terrane_region *out);
-/* -EPERM: sealed. A region that is not in use is a crime. */
-int tn_region_to_run(const struct terrane_region *region, struct tn_held *out);
-
 /* ---- what a space keeps ---- */
 
 #define TN_REGION_CACHES_MAX 256
@@ -137,11 +132,9 @@ bool tn_regions_steal(struct tn_regions *regions, const struct tn_region_size *s
 uint64_t tn_regions_tick(struct terrane_space *space, uint64_t now_ns);
 void tn_regions_decay_set(struct terrane_space *space, uint64_t decay_ns, uint64_t now_ns);
 
-/* Asks the pressure callback after a limit refused `bytes`; true: it is worth another try. */
-bool tn_regions_press(struct terrane_space *space, size_t bytes);
-
-/* Tries after pressure callbacks. */
-#define TN_PRESSURE_TRIES 4
+/* Asks the pressure callback after a limit refused `bytes` `tries` times; true: it is worth another
+ * try. */
+bool tn_regions_press(struct terrane_space *space, size_t bytes, unsigned tries);
 
 /* fork: takes and gives the locks of all spaces' regions. Afterwards in the child: other threads'
  * caches are emptied and free for new threads. */

@@ -4,6 +4,7 @@
  * stays where it is as long as they last. */
 #include "base/base.h"
 #include "pool/pool.h"
+#include "pool/regions.h"
 
 #include <errno.h>
 #include <string.h>
@@ -125,18 +126,24 @@ static int go_copying(struct journey *journey)
     return 0;
 }
 
+static int go(struct journey *journey, bool may_move)
+{
+    int error = -EAGAIN;
+    if (journey->bytes > journey->kept)
+        error = go_warm(journey, may_move);
+    if (error != 0 && may_move && journey->kept >= tn_move_threshold(journey->space))
+        error = go_moving(journey);
+    return error != 0 ? go_copying(journey) : 0;
+}
+
 int tn_pool_relocate(const struct tn_held *from, struct terrane_space *space, size_t bytes,
                      bool may_move, struct tn_run *out)
 {
     struct journey journey = {
         .from = from, .space = space, .kept = tn_min(from->used, bytes), .bytes = bytes};
-    int error = -EAGAIN;
-    if (bytes > journey.kept)
-        error = go_warm(&journey, may_move);
-    if (error != 0 && may_move && journey.kept >= tn_move_threshold(space))
-        error = go_moving(&journey);
-    if (error != 0)
-        error = go_copying(&journey);
+    int error = go(&journey, may_move);
+    for (unsigned tries = 0; error == -ENOMEM && tn_regions_press(space, bytes, tries); tries++)
+        error = go(&journey, may_move);
     if (error == 0)
         *out = journey.run;
     return error;
