@@ -474,6 +474,11 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
     put_back(space, block, order, bytes, clean ? TN_RUN_CLEAN : TN_RUN_DIRTY);
 }
 
+void tn_pool_give_moved(struct terrane_space *space, uint32_t block, unsigned order)
+{
+    put_back(space, block, order, tn_bytes_of_order(order), TN_RUN_CLEAN);
+}
+
 /* ---- resize ---- */
 
 /* Blocks that the run holds now. */
@@ -534,13 +539,13 @@ static bool gain_blocks(struct terrane_space *space, uint32_t block, unsigned *o
 }
 
 /* Makes room for `new_bytes` at the same address. Warm pages that are gained beyond them are given
- * back, so that the invariant holds. */
+ * back, so that the invariant holds. Returns 1 if some of the bytes have warm pages already. */
 static int gain_room(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
                      size_t new_bytes)
 {
     const uint32_t held = held_blocks(space, block, *order, old_bytes);
     if (blocks_of_bytes(new_bytes) <= held)
-        return 0;
+        return space->buddy.nodes[block].warm != 0;
     const unsigned wanted = tn_order_of_bytes(new_bytes);
     bool dirty;
     tn_lock_acquire(&space->lock);
@@ -554,10 +559,10 @@ static int gain_room(struct terrane_space *space, uint32_t block, unsigned *orde
         const int error = tn_space_discard(space, addr + from, whole - from);
         if (error != 0) { /* then the pages stay, uncounted, until the run is given back */
             space->buddy.nodes[block].warm = TN_PARTS - 1;
-            return gained ? 0 : error;
+            return gained ? 1 : error;
         }
     }
-    return gained ? 0 : -ENOMEM;
+    return gained ? dirty : -ENOMEM;
 }
 
 /* Charges the bytes that a run grows by. */
@@ -582,9 +587,10 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
     if (error != 0)
         return error;
     const unsigned old_order = *order;
+    char *from = tn_block_addr(space, block) + old_bytes;
     error = gain_room(space, block, order, old_bytes, new_bytes);
-    if (error == 0) {
-        char *from = tn_block_addr(space, block) + old_bytes;
+    const bool warm = error == 1;
+    if (error >= 0) {
         error = tn_space_commit(space, from, new_bytes - old_bytes);
         if (error != 0) /* warm blocks that were gained stay */
             space->buddy.nodes[block].warm = TN_PARTS - 1;
@@ -594,6 +600,8 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
         tn_space_uncharge(space, new_bytes - old_bytes);
     count_resized(space, old_order, old_bytes, *order, error == 0 ? new_bytes : old_bytes);
     tn_lock_release(&space->lock);
+    if (error == 0 && !warm)
+        tn_pool_fill(space, from, new_bytes - old_bytes);
     return error;
 }
 

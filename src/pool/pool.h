@@ -88,6 +88,10 @@ void tn_pool_count_regions(struct terrane_space *space, int change);
 int tn_pool_relocate(const struct tn_held *from, struct terrane_space *space, size_t bytes,
                      bool may_move, struct tn_run *out);
 
+/* Fills untouched addresses at the end of a run's bytes with pages of smaller warm runs, so that they
+ * need not be faulted in anew. As far as there are any; private spaces only. */
+void tn_pool_fill(struct terrane_space *space, char *addr, size_t bytes);
+
 /* Gives all shared dirty runs back to the kernel; returns the bytes. */
 size_t tn_pool_trim(struct terrane_space *space);
 

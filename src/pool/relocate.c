@@ -112,6 +112,8 @@ static int go_moving(struct journey *journey)
         return error;
     }
     leave(journey, true);
+    if (grown > 0)
+        tn_pool_fill(journey->space, target(journey) + journey->kept, grown);
     return 0;
 }
 

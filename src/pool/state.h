@@ -56,6 +56,9 @@ static inline struct tn_pool_state *tn_pool_of(struct terrane_space *space)
 void tn_pool_count_out(struct terrane_space *space, unsigned order, size_t bytes);
 void tn_pool_count_back(struct terrane_space *space, unsigned order, size_t bytes);
 
+/* Gives a run back whose pages have all been moved away. Takes the lock. */
+void tn_pool_give_moved(struct terrane_space *space, uint32_t block, unsigned order);
+
 /* Brings what is known of dirty bytes up to date. */
 void tn_pool_note(struct terrane_space *space);
 

@@ -80,9 +80,19 @@ int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t byt
     return error;
 }
 
+/* First block of the used run that `block` lies in. */
+static uint32_t start_of_run(const struct terrane_space *space, uint32_t block)
+{
+    uint32_t start = block;
+    for (unsigned order = 0;
+         order < TN_ORDER_MAX && tn_buddy_order(&space->buddy, start) < (int)order; order++)
+        start = block & ~(uint32_t)(tn_bytes_of_order(order + 1) / TN_BLOCK_BYTES - 1);
+    return start;
+}
+
 void tn_run_note(struct terrane_space *space, uint32_t block, uint8_t flag, unsigned mappings)
 {
-    struct tn_node *node = &space->buddy.nodes[block];
+    struct tn_node *node = &space->buddy.nodes[start_of_run(space, block)];
     node->flags |= flag;
     if (mappings <= (unsigned)(UINT8_MAX - node->extra))
         node->extra = (uint8_t)(node->extra + mappings);

@@ -275,7 +275,8 @@ static inline bool tn_run_plain(const struct terrane_space *space, uint32_t bloc
     return (space->buddy.nodes[block].flags & (TN_RUN_REMAPPED | TN_RUN_SHOWN)) == 0;
 }
 
-/* Moves the pages of `bytes` at `from` to `to`, each at the start of a run of its space. What
+/* Moves the pages of `bytes` at `from`, the start of a run, to `to`, the start of one in its space;
+ * on private spaces `to` may lie anywhere in a run that is not cut. What
  * `from` then shows is undefined: it may only be given back. `to` need not be committed. Both
  * spaces must have the same backing; shared ones must be one space. -ENOMEM (mappings: counted as
  * refusal), -ENOTSUP: nothing changed, the caller copies. */
@@ -314,7 +315,8 @@ int tn_space_guard(struct terrane_space *space, uint32_t run, void *addr, size_t
 bool tn_mappings_take(struct terrane_space *space, unsigned count);
 void tn_mappings_give(struct terrane_space *space, unsigned count);
 
-/* Notes in the node of a used run that it has been made special, and what that costs. Locked. */
+/* Notes in the node of the used run that `block` lies in that it has been made special, and what
+ * that costs. Locked. */
 void tn_run_note(struct terrane_space *space, uint32_t block, uint8_t flag, unsigned mappings);
 
 /* ---- when moving pays ---- */
