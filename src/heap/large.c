@@ -77,7 +77,7 @@ static int object_create(struct terrane_heap *heap, const struct tn_wish *wish, 
 {
     const int error = tn_pool_acquire_pressed(heap->space, wish, run);
     if (error != 0)
-        return error;
+        return tn_pool_refused(heap->space, error);
     describe_object(heap, run, wish->bytes);
     tn_audit(tn_heap_audit_step(heap));
     return 0;
@@ -223,6 +223,7 @@ static void *relocate(struct terrane_heap *heap, struct terrane_space *space, vo
     if (tn_pool_relocate(&held, heap->space, bytes, may_move, &run) != 0) {
         descriptor->use = TN_USE_LARGE;
         link_object(owner, held.block);
+        (void)tn_pool_refused(heap->space, -ENOMEM);
         return NULL;
     }
     tn_uncount(space, TN_COUNT_LARGE_BYTES, held.bytes);

@@ -107,8 +107,11 @@ static bool block_acquire(struct terrane_heap *heap, uint32_t *block)
 {
     struct terrane_space *space = heap->space;
     struct tn_run run;
-    if (tn_pool_acquire(space, &(struct tn_wish){.bytes = TN_BLOCK_BYTES}, &run) != 0)
+    const int error = tn_pool_acquire(space, &(struct tn_wish){.bytes = TN_BLOCK_BYTES}, &run);
+    if (error != 0) {
+        (void)tn_pool_refused(space, error);
         return false;
+    }
     struct tn_block *descriptor = tn_block_at(space, run.block);
     atomic_store_explicit(&descriptor->heap, heap->id, memory_order_relaxed);
     descriptor->free_map = UINT32_MAX;

@@ -296,7 +296,7 @@ static void make_room(struct terrane_space *space)
         (void)purge(space, keep, false);
 }
 
-static int refuse(struct terrane_space *space, int error)
+int tn_pool_refused(struct terrane_space *space, int error)
 {
     tn_lock_acquire(&space->lock);
     tn_pool_of(space)->refusals++;
@@ -307,10 +307,10 @@ static int refuse(struct terrane_space *space, int error)
 int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
 {
     if (tn_order_of_bytes(wish->bytes) > TN_ORDER_MAX || space->foreign)
-        return refuse(space, space->foreign ? -EPERM : -ENOMEM);
+        return space->foreign ? -EPERM : -ENOMEM;
     int error = take_pressed(space, wish, out);
     if (error != 0)
-        return wish->warm ? error : refuse(space, error);
+        return error;
     if (out->zero && !wish->cold)
         make_room(space);
     if (!wish->cold)
@@ -323,7 +323,7 @@ int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, str
         tn_lock_release(&space->lock);
         put_back(space, out->block, out->order, wish->bytes,
                  out->zero ? TN_RUN_CLEAN : TN_RUN_DIRTY);
-        return refuse(space, error);
+        return error;
     }
     tn_pool_observe_now();
     return 0;

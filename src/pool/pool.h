@@ -88,8 +88,8 @@ void tn_pool_count_regions(struct terrane_space *space, int change);
 int tn_pool_relocate(const struct tn_held *from, struct terrane_space *space, size_t bytes,
                      bool may_move, struct tn_run *out);
 
-/* Fills untouched addresses at the end of a run's bytes with pages of smaller warm runs, so that they
- * need not be faulted in anew. As far as there are any; private spaces only. */
+/* Fills untouched addresses at the end of a run's bytes with pages of smaller warm runs, so that
+ * they need not be faulted in anew. As far as there are any; private spaces only. */
 void tn_pool_fill(struct terrane_space *space, char *addr, size_t bytes);
 
 /* Gives all shared dirty runs back to the kernel; returns the bytes. */
@@ -112,6 +112,9 @@ uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns);
 void tn_pool_decay_set(struct terrane_space *space, uint64_t decay_ns);
 
 uint64_t tn_pool_decay_ns(struct terrane_space *space); /* locked */
+
+/* Counts that a user's call is refused; returns `error`. */
+int tn_pool_refused(struct terrane_space *space, int error);
 
 void tn_pool_count_pressure(struct terrane_space *space);
 

@@ -180,7 +180,7 @@ int terrane_region_acquire(struct terrane_space *space, size_t bytes, struct ter
     if (space == NULL && (space = terrane_space_default()) == NULL)
         return -ENOMEM;
     if (!tn_region_size(space, bytes, &size))
-        return -ENOMEM;
+        return tn_pool_refused(space, -ENOMEM);
     if (TN_LIKELY(size.class != TN_CLASS_UNCACHED)) {
         struct tn_region_cache *cache = tn_region_cache_mine(space);
         if (TN_LIKELY(cache != NULL) &&
@@ -194,7 +194,7 @@ int terrane_region_acquire(struct terrane_space *space, size_t bytes, struct ter
     struct tn_held held;
     const int error = acquire_shared(space, &size, &held);
     if (error != 0)
-        return error;
+        return tn_pool_refused(space, error);
     describe(&held, out);
     tell(out, true, __builtin_return_address(0));
     return 0;
@@ -250,7 +250,7 @@ static int relocate(const struct tn_held *held, struct terrane_space *space, siz
     const int error = tn_pool_relocate(held, space, bytes, true, &run);
     if (error != 0) {
         set_state(held->space, held->block, TN_REGION_LIVE);
-        return error;
+        return tn_pool_refused(space, error);
     }
     if (held->space != space) {
         tn_pool_count_regions(held->space, -1);
@@ -269,7 +269,7 @@ int terrane_region_resize(struct terrane_region *region, size_t bytes)
     if ((state_of(space, block) & TN_REGION_SEALED) != 0)
         return -EPERM;
     if (!tn_region_size(space, bytes, &size))
-        return -ENOMEM;
+        return tn_pool_refused(space, -ENOMEM);
     struct tn_held held = held_of(space, block);
     if (size.bytes == held.bytes)
         return 0;
@@ -283,7 +283,8 @@ int terrane_region_resize(struct terrane_region *region, size_t bytes)
         return 0;
     }
     tn_region_row(space, block)->class = TN_CLASS_UNCACHED;
-    return size.bytes < held.bytes ? error : relocate(&held, space, size.bytes, region);
+    return size.bytes < held.bytes ? tn_pool_refused(space, error)
+                                   : relocate(&held, space, size.bytes, region);
 }
 
 int terrane_region_move(struct terrane_region *region, struct terrane_space *space)

@@ -43,9 +43,25 @@ static void give_up(const struct journey *journey)
     tn_pool_release_empty(journey->space, journey->run.block, journey->run.order, journey->bytes);
 }
 
+/* While a run's contents go elsewhere in its space it does not count: what counts in the end is one
+ * of the two. */
+static void count_source(const struct journey *journey, bool counts)
+{
+    struct terrane_space *space = journey->from->space;
+    if (space != journey->space)
+        return;
+    tn_lock_acquire(&space->lock);
+    if (counts)
+        tn_space_recharge(space, journey->from->bytes);
+    else
+        tn_space_uncharge(space, journey->from->bytes);
+    tn_lock_release(&space->lock);
+}
+
 static void leave(const struct journey *journey, bool moved)
 {
     const struct tn_held *from = journey->from;
+    count_source(journey, true);
     if (moved)
         tn_pool_release_empty(from->space, from->block, from->order, from->bytes);
     else
@@ -131,11 +147,16 @@ static int go_copying(struct journey *journey)
 static int go(struct journey *journey, bool may_move)
 {
     int error = -EAGAIN;
+    count_source(journey, false);
     if (journey->bytes > journey->kept)
         error = go_warm(journey, may_move);
     if (error != 0 && may_move && journey->kept >= tn_move_threshold(journey->space))
         error = go_moving(journey);
-    return error != 0 ? go_copying(journey) : 0;
+    if (error != 0)
+        error = go_copying(journey);
+    if (error != 0)
+        count_source(journey, true);
+    return error;
 }
 
 int tn_pool_relocate(const struct tn_held *from, struct terrane_space *space, size_t bytes,

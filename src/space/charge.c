@@ -39,6 +39,14 @@ static void set(struct terrane_space *space, enum tn_counter which, uint64_t val
     atomic_store_explicit(&space->counters[which], value, memory_order_relaxed);
 }
 
+static void add(struct terrane_space *space, size_t bytes)
+{
+    const uint64_t now = tn_counted(space, TN_COUNT_RUN_BYTES) + bytes;
+    set(space, TN_COUNT_RUN_BYTES, now);
+    if (now > tn_counted(space, TN_COUNT_RUN_BYTES_PEAK))
+        set(space, TN_COUNT_RUN_BYTES_PEAK, now);
+}
+
 int tn_space_charge(struct terrane_space *space, size_t bytes)
 {
     const uint64_t now = tn_counted(space, TN_COUNT_RUN_BYTES) + bytes;
@@ -46,10 +54,15 @@ int tn_space_charge(struct terrane_space *space, size_t bytes)
         return -ENOMEM;
     if (counts(space) && charge_process(bytes) != 0)
         return -ENOMEM;
-    set(space, TN_COUNT_RUN_BYTES, now);
-    if (now > tn_counted(space, TN_COUNT_RUN_BYTES_PEAK))
-        set(space, TN_COUNT_RUN_BYTES_PEAK, now);
+    add(space, bytes);
     return 0;
+}
+
+void tn_space_recharge(struct terrane_space *space, size_t bytes)
+{
+    if (counts(space))
+        atomic_fetch_add_explicit(&process_bytes, bytes, memory_order_relaxed);
+    add(space, bytes);
 }
 
 void tn_space_uncharge(struct terrane_space *space, size_t bytes)

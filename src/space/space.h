@@ -246,6 +246,9 @@ void tn_space_note_dirty(struct terrane_space *space);
 int tn_space_charge(struct terrane_space *space, size_t bytes);
 void tn_space_uncharge(struct terrane_space *space, size_t bytes);
 
+/* Counts again what was uncharged a moment ago. Locked. */
+void tn_space_recharge(struct terrane_space *space, size_t bytes);
+
 /* Whether a limit, of the space or the process, leaves less than `bytes`. */
 bool tn_space_is_full(const struct terrane_space *space, size_t bytes);
 
