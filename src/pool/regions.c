@@ -268,6 +268,8 @@ static void orphan(struct tn_regions *regions)
         if (cache->owner == me || cache->owner == 0)
             continue;
         (void)tn_region_cache_empty(cache, true);
+        /* Its owner, or a thief, may have been between a deque and its count. */
+        atomic_store_explicit(&cache->bytes, tn_read(&cache->stolen_bytes), memory_order_relaxed);
         cache->owner = 0;
         cache->unused = regions->unused;
         regions->unused = cache;
