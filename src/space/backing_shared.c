@@ -63,6 +63,27 @@ static size_t neighbours(const struct tn_extent *extents, uint32_t block, size_t
     return tn_min((size_t)count << TN_BLOCK_SHIFT, limit);
 }
 
+unsigned tn_space_file_ranges(struct terrane_space *space, struct tn_block_range blocks,
+                              struct tn_file_range *out, unsigned max)
+{
+    const struct tn_extent *extents = extents_of(space);
+    unsigned ranges = 0;
+    tn_lock_acquire(&space->lock);
+    for (uint32_t at = blocks.block; at < blocks.block + blocks.count; at++) {
+        const uint64_t offset = file_offset(shown_by(extents, at));
+        if ((extents[at].foreign & PARKED) != 0)
+            continue;
+        if (ranges > 0 && out[ranges - 1].offset + out[ranges - 1].bytes == offset)
+            out[ranges - 1].bytes += TN_BLOCK_BYTES;
+        else if (ranges == max)
+            break;
+        else
+            out[ranges++] = (struct tn_file_range){offset, TN_BLOCK_BYTES};
+    }
+    tn_lock_release(&space->lock);
+    return ranges;
+}
+
 /* Maps a range to the file's extents from `extent` on. A page of a scratch file that is not in
  * memory is read alone: what the kernel would read around it is up to several MiB, mostly of holes,
  * and would count as used memory. */

@@ -250,6 +250,8 @@ int terrane_space_destroy(struct terrane_space *space)
         space->heaps_release(space);
     if (atomic_load_explicit(&space->regions, memory_order_relaxed) != NULL)
         space->regions_release(space);
+    if (atomic_load_explicit(&space->budget, memory_order_relaxed) != NULL)
+        space->budget_release(space);
     (void)tn_os_release(space->reservation, space->reservation_bytes);
     (void)tn_os_release(space, tn_round_up(sizeof(*space), tn_os_page_bytes()));
     return 0;

@@ -136,6 +136,9 @@ struct terrane_space {
     void (*regions_release)(struct terrane_space *space); /* ends them; constant once they exist */
     void *_Atomic heaps; /* heap floor: its table of heaps in this space */
     void (*heaps_release)(struct terrane_space *space); /* ends it; constant once it exists */
+
+    struct tn_budget *_Atomic budget; /* pool floor: its resident budget, or NULL */
+    void (*budget_release)(struct terrane_space *space); /* as above */
 };
 
 /* What differs between backings. Arguments were checked by space.c; errors as at the tn_space_
@@ -293,6 +296,21 @@ int tn_space_exchange(struct terrane_space *space, char *a, char *b, size_t byte
  * through one is seen through the other. Pages go back when the last run that shows them is
  * retired. -ENOTSUP (private, or a huge-page space with unaligned ranges), -ENOMEM. */
 int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t bytes);
+
+/* Part of the file of a shared space. */
+struct tn_file_range {
+    uint64_t offset, bytes;
+};
+
+struct tn_block_range {
+    uint32_t block, count;
+};
+
+/* What blocks of a shared space show of its file, neighbours as one range, up to `max` ranges;
+ * their number. Blocks that are retired and wait for others to let their extents go show nothing.
+ * Takes the lock; moves may change the answer later. */
+unsigned tn_space_file_ranges(struct terrane_space *space, struct tn_block_range blocks,
+                              struct tn_file_range *out, unsigned max);
 
 /* Sets what the process may do to a range of the run that starts at block `run`. -ENOMEM. */
 int tn_space_protect(struct terrane_space *space, uint32_t run, void *addr, size_t bytes,

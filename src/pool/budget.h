@@ -1,0 +1,31 @@
+/* Resident budgets of scratch spaces: at most so many bytes of the space's file in memory.
+ *
+ * The kernel writes a scratch file out and drops its pages only when the machine runs short; a
+ * budget does the same earlier, for one space. Steps are driven from outside, by the worker and by
+ * acquires, so that tests can drive them too. */
+#ifndef TN_BUDGET_H
+#define TN_BUDGET_H
+
+#include "space/space.h"
+
+/* Sets the budget; 0 ends it. -EINVAL (no scratch space), -ENOTSUP (pages of its file cannot be
+ * dropped: a file system in memory), -ENOMEM, -ENOSPC, -EIO: nothing changed. */
+int tn_budget_set(struct terrane_space *space, size_t bytes);
+
+/* The budget; 0: none. */
+size_t tn_budget_bytes(const struct terrane_space *space);
+
+/* One step of at most some tens of MiB. Returns when the next one is due; 0: there is no budget.
+ * Any thread, no lock held; at most one thread steps at a time, others return at once. */
+uint64_t tn_budget_step(struct terrane_space *space, uint64_t now_ns);
+
+/* Before memory is handed out: waits, a tenth of a second at most, while more is resident than the
+ * budget, and steps meanwhile. So threads that fill regions faster than the disk takes them are
+ * slowed down. No lock held. */
+void tn_budget_admit(struct terrane_space *space);
+
+/* A range that its holder will not use soon: its pages go before all others. Counts as far as it
+ * covers whole pieces of 2 MiB; without a budget it does nothing. */
+void tn_budget_cold(struct terrane_space *space, const void *addr, size_t bytes);
+
+#endif
