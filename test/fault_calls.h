@@ -27,6 +27,7 @@ static const struct verb_errors verb_errors[] = {
     {"unmap_pages", {ENOMEM, EBUSY}},
     {"mapped_pages", {ENOTSUP}},
     {"file_cached", {ENOTSUP}},
+    {"file_backed", {ENOTSUP}},
     {"file_taken", {EIO, ENOMEM}},
     {"file_write_out", {EIO, ENOSPC, ENOMEM, ENOTSUP}},
     {"file_drop", {ENOTSUP}},

@@ -143,9 +143,9 @@ int tn_os_unmap_pages(void *addr, size_t size);
  * tn_os_unmap_pages until somebody uses them. -ENOTSUP (no /proc, or a sandbox). */
 int tn_os_mapped_pages(const void *addr, size_t size, size_t *pages);
 
-/* What to read around a page of a file that is not in memory: as much as the kernel finds useful,
- * up to several MiB, or (false) that page alone. A hint to the kernel. -ENOMEM. */
-int tn_os_advise_around(void *addr, size_t size, bool wanted);
+/* Makes the kernel read a page of a shared file range that is not in memory alone, without what it
+ * would read around it; where huge pages are wanted, their 2 MiB. -ENOMEM. */
+int tn_os_advise_single(void *addr, size_t size);
 
 /* ---- files ---- */
 
@@ -200,6 +200,10 @@ struct tn_os_cached {
 /* Looks without changing anything. A file in memory (tmpfs) has no dirty bytes, because they are
  * never written. -ENOTSUP (no such call, or not for this file). */
 int tn_os_file_cached(int fd, uint64_t offset_bytes, uint64_t size_bytes, struct tn_os_cached *out);
+
+/* Whether the file system has found room for all of a range, so that no store there needs more.
+ * -ENOTSUP (it does not say). */
+int tn_os_file_backed(int fd, uint64_t offset_bytes, uint64_t size_bytes, bool *backed);
 
 /* Bytes that the file takes on its file system. -EIO, -ENOMEM. */
 int tn_os_file_taken(int fd, uint64_t *bytes);

@@ -26,7 +26,7 @@
     X(resident, (void *addr, size_t size, unsigned char *out), (addr, size, out))                  \
     X(unmap_pages, (void *addr, size_t size), (addr, size))                                        \
     X(mapped_pages, (const void *addr, size_t size, size_t *pages), (addr, size, pages))           \
-    X(advise_around, (void *addr, size_t size, bool wanted), (addr, size, wanted))                 \
+    X(advise_single, (void *addr, size_t size), (addr, size))                                      \
     X(file_memfd, (const char *name, size_t huge, int *fd), (name, huge, fd))                      \
     X(file_scratch, (const char *dir, int *fd), (dir, fd))                                         \
     X(file_open, (const char *path, bool create, int *fd), (path, create, fd))                     \
@@ -35,6 +35,8 @@
     X(file_punch, (int fd, uint64_t offset, uint64_t size), (fd, offset, size))                    \
     X(file_cached, (int fd, uint64_t offset, uint64_t size, struct tn_os_cached *out),             \
       (fd, offset, size, out))                                                                     \
+    X(file_backed, (int fd, uint64_t offset, uint64_t size, bool *backed),                         \
+      (fd, offset, size, backed))                                                                  \
     X(file_taken, (int fd, uint64_t *bytes), (fd, bytes))                                          \
     X(file_write_out, (int fd, uint64_t offset, uint64_t size, bool wait),                         \
       (fd, offset, size, wait))                                                                    \

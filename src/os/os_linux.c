@@ -13,11 +13,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -391,10 +394,9 @@ int tn_os_mapped_pages(const void *addr, size_t size, size_t *pages)
     return left > 0 ? -ENOTSUP : 0;
 }
 
-int tn_os_advise_around(void *addr, size_t size, bool wanted)
+int tn_os_advise_single(void *addr, size_t size)
 {
-    const int advice = wanted ? MADV_NORMAL : MADV_RANDOM;
-    return madvise(addr, size, advice) == 0 ? 0 : expected("advise_around", only_memory);
+    return madvise(addr, size, MADV_RANDOM) == 0 ? 0 : expected("advise_single", only_memory);
 }
 
 /* ---- files ---- */
@@ -549,6 +551,30 @@ int tn_os_file_cached(int fd, uint64_t offset_bytes, uint64_t size_bytes, struct
     *out = (struct tn_os_cached){.resident_bytes = pages.resident * page,
                                  .dirty_bytes = pages.dirty * page,
                                  .writing_bytes = pages.writing * page};
+    return 0;
+}
+
+#define EXTENTS_MAX 16 /* a range in more pieces counts as not backed */
+
+int tn_os_file_backed(int fd, uint64_t offset_bytes, uint64_t size_bytes, bool *backed)
+{
+    _Alignas(struct fiemap) char
+        buffer[sizeof(struct fiemap) + EXTENTS_MAX * sizeof(struct fiemap_extent)] = {0};
+    struct fiemap *map = (struct fiemap *)(void *)buffer;
+    *map = (struct fiemap){
+        .fm_start = offset_bytes, .fm_length = size_bytes, .fm_extent_count = EXTENTS_MAX};
+    if (ioctl(fd, FS_IOC_FIEMAP, map) != 0)
+        return unsupported() || errno == ENOTTY || errno == EBADR
+                   ? -ENOTSUP
+                   : expected("file_backed", only_memory);
+    uint64_t upto = offset_bytes;
+    for (unsigned i = 0; i < map->fm_mapped_extents; i++) {
+        const struct fiemap_extent *extent = &map->fm_extents[i];
+        if (extent->fe_logical > upto)
+            break;
+        upto = tn_max(upto, extent->fe_logical + extent->fe_length);
+    }
+    *backed = upto >= offset_bytes + size_bytes;
     return 0;
 }
 

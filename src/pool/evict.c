@@ -14,9 +14,9 @@
  *
  * Corbató, "A paging experiment with the Multics system", 1968, has one hand; 4.3BSD has two.
  *
- * A dropped piece is read back with what the kernel finds useful to read around, like any file;
- * all other parts of the window page by page (backing_shared.c says why). Both kinds of advice cost
- * mappings where they meet, which the mapping budget counts.
+ * A dropped piece is read back in one go, so that its pages are not faulted in one by one, unless
+ * the file has a hole there: a store to one page of what was read as one makes the file system find
+ * room for all, which on a full disk would end the process.
  *
  * Pieces are addresses. What they show of the file is asked under the space's lock, one piece at a
  * time, and may change right after: pages are dropped only if they are clean and in no page table,
@@ -35,9 +35,6 @@
 
 /* How far the front hand is ahead. */
 #define AHEAD_SHARE(limit) ((limit) / 4)
-
-/* What the kernel reads around a page must be little beside the budget. */
-#define AROUND_MIN_BYTES (256 * TN_MIB)
 
 struct victim {
     uint32_t piece;
@@ -153,29 +150,20 @@ static int write_out(const struct tn_step *step, uint32_t piece, bool wait)
     return error;
 }
 
-/* Changes the advice of a piece. Its neighbours decide how many mappings that costs or saves. */
-static void advise_around(const struct tn_step *step, uint32_t piece, bool wanted)
+/* Lets a piece be read back whole if it is one piece of the file as well and the file system has
+ * room for all of it. That is asked after it is said: whoever punches a hole takes it back
+ * afterwards. */
+static void read_back_whole(const struct tn_step *step, uint32_t piece)
 {
-    const bool was = (piece_flags(step, piece) & TN_PIECE_AROUND) != 0;
-    if (was == wanted || (wanted && step->limit < AROUND_MIN_BYTES))
+    struct tn_file_range range;
+    bool backed = false;
+    char *addr = piece_addr(step, piece);
+    if (ranges_of(step, piece, 1, &range, 1) != 1 || range.bytes != TN_PIECE_BYTES ||
+        range.offset % TN_PIECE_BYTES != 0)
         return;
-    const bool before = piece > 0 && (piece_flags(step, piece - 1) & TN_PIECE_AROUND) != 0;
-    const bool behind = piece + 1 < step->budget->piece_count &&
-                        (piece_flags(step, piece + 1) & TN_PIECE_AROUND) != 0;
-    const int change = (before != wanted) - (before != was) + (behind != wanted) - (behind != was);
-    if (change > 0 && !tn_mappings_take(step->space, (unsigned)change))
-        return;
-    if (tn_os_advise_around(piece_addr(step, piece), piece_bytes(step, piece, 1), wanted) != 0) {
-        if (change > 0)
-            tn_mappings_give(step->space, (unsigned)change);
-        return;
-    }
-    if (change < 0)
-        tn_mappings_give(step->space, (unsigned)-change);
-    if (wanted)
-        piece_set(step, piece, TN_PIECE_AROUND);
-    else
-        (void)piece_clear(step, piece, TN_PIECE_AROUND);
+    tn_space_advise_whole(step->space, addr, TN_PIECE_BYTES, true);
+    if (tn_os_file_backed(step->space->fd, range.offset, range.bytes, &backed) != 0 || !backed)
+        tn_space_advise_whole(step->space, addr, TN_PIECE_BYTES, false);
 }
 
 /* ---- the hands ---- */
@@ -208,7 +196,6 @@ void tn_evict_prepare(struct tn_step *step)
     const size_t wanted = tn_max(AHEAD_SHARE(step->limit), TN_PIECE_BYTES);
     uint32_t piece;
     while ((size_t)step->budget->ahead << TN_PIECE_SHIFT < wanted && front_next(step, &piece)) {
-        advise_around(step, piece, false);
         if (tn_os_unmap_pages(piece_addr(step, piece), piece_bytes(step, piece, 1)) != 0)
             continue;                        /* locked by the user, or no memory: it stays */
         (void)write_out(step, piece, false); /* a broken disk is noticed when it counts */
@@ -296,7 +283,7 @@ static uint64_t drop(const struct tn_step *step, const struct victim *victim)
     const unsigned count = ranges_of(step, victim->piece, 1, ranges, TN_PIECE_BLOCKS);
     for (unsigned i = 0; i < count; i++)
         (void)tn_os_file_drop(step->space->fd, ranges[i].offset, ranges[i].bytes);
-    advise_around(step, victim->piece, true);
+    read_back_whole(step, victim->piece);
     const uint64_t left = resident_of(step, victim->piece);
     return victim->resident - tn_min(left, victim->resident);
 }

@@ -10,9 +10,8 @@
 #define TN_PIECE_BLOCKS ((uint32_t)(TN_PIECE_BYTES >> TN_BLOCK_SHIFT))
 
 /* Of a piece. */
-#define TN_PIECE_OUT    1u /* between the hands */
-#define TN_PIECE_AROUND 2u /* the kernel reads around its pages */
-#define TN_PIECE_COLD   4u /* advised cold, still to be dropped */
+#define TN_PIECE_OUT  1u /* between the hands */
+#define TN_PIECE_COLD 2u /* advised cold, still to be dropped */
 
 struct tn_budget {
     _Atomic size_t limit_bytes;  /* relaxed; 0: none */

@@ -84,15 +84,23 @@ unsigned tn_space_file_ranges(struct terrane_space *space, struct tn_block_range
     return ranges;
 }
 
-/* Maps a range to the file's extents from `extent` on. A page of a scratch file that is not in
- * memory is read alone: what the kernel would read around it is up to several MiB, mostly of holes,
- * and would count as used memory. */
+/* A page of a scratch file that is not in memory is read alone: what the kernel would read around
+ * it is up to several MiB, mostly of holes, and would count as used memory. Whether huge pages are
+ * wanted says whether its 2 MiB are read (tn_space_advise_whole); all else says no, so that
+ * neighbours are one mapping. */
+int tn_space_map_file(struct terrane_space *space, char *addr, size_t bytes, uint64_t offset)
+{
+    const int error = tn_os_map_file(addr, bytes, space->fd, offset);
+    if (error == 0 && space->backing == TERRANE_BACKING_SCRATCH) {
+        (void)tn_os_advise_single(addr, bytes); /* refused: more is read, nothing else */
+        (void)tn_os_advise_huge(addr, bytes, false);
+    }
+    return error;
+}
+
 static int map_extents(struct terrane_space *space, char *addr, size_t bytes, uint32_t extent)
 {
-    const int error = tn_os_map_file(addr, bytes, space->fd, file_offset(extent));
-    if (error == 0 && space->backing == TERRANE_BACKING_SCRATCH)
-        (void)tn_os_advise_around(addr, bytes, false); /* refused: more is read, nothing else */
-    return error;
+    return tn_space_map_file(space, addr, bytes, file_offset(extent));
 }
 
 /* Reserves what the range shows: its first block may be one that pages were moved into. */
@@ -133,9 +141,13 @@ static int punch_file(struct terrane_space *space, uint64_t offset, uint64_t byt
 {
     const uint64_t elided = unwritten(space, offset, bytes);
     const int error = tn_os_file_punch(space->fd, offset, bytes);
-    if (error == 0) /* relaxed: a counter */
+    if (error == 0) {
+        /* relaxed: a counter */
         atomic_fetch_add_explicit(&space->pool_counters[TN_POOL_ELIDED_BYTES], elided,
                                   memory_order_relaxed);
+        /* after the punch: who wants it looks for holes after he has said so */
+        tn_space_advise_whole(space, space->base + offset, bytes, false);
+    }
     return error;
 }
 
@@ -269,14 +281,20 @@ static void retire_plain(struct terrane_space *space, uint32_t block, unsigned o
 static bool own_again(struct terrane_space *space, uint32_t block, unsigned order)
 {
     struct tn_node *node = &space->buddy.nodes[block];
-    if ((node->flags & TN_RUN_REMAPPED) == 0 ||
-        map_extents(space, tn_block_addr(space, block), tn_bytes_of_order(order), block) == 0)
+    char *addr = tn_block_addr(space, block);
+    const size_t bytes = tn_bytes_of_order(order);
+    if ((node->flags & TN_RUN_REMAPPED) == 0)
         return true;
+    const bool mapped = map_extents(space, addr, bytes, block) == 0;
     tn_lock_acquire(&space->lock);
-    node->next = space->stuck;
-    space->stuck = block + 1;
+    if (mapped) {
+        tn_space_forget_huge(space, addr, bytes);
+    } else {
+        node->next = space->stuck;
+        space->stuck = block + 1;
+    }
     tn_lock_release(&space->lock);
-    return false;
+    return mapped;
 }
 
 /* The run is its retirer's alone, who calls the kernel without the lock: nobody else asks what its
@@ -310,6 +328,7 @@ static void show(struct terrane_space *space, char *from, char *to, size_t bytes
     }
     tn_run_note(space, source, TN_RUN_SHOWN, 0);
     tn_run_note(space, target, TN_RUN_REMAPPED, ALIAS_MAPPINGS);
+    tn_space_forget_huge(space, to, bytes);
 }
 
 /* Maps at `to` what `from` shows, extent by extent where these are not neighbours in the file. */

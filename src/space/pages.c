@@ -222,3 +222,58 @@ void tn_space_cool(struct terrane_space *space, char *addr, size_t bytes)
     if (space->backing == TERRANE_BACKING_PRIVATE)
         tn_os_cool(addr, bytes);
 }
+
+/* ---- reading back whole units of scratch files ---- */
+
+/* Makes [first, last) the part of it from its first advised unit to behind its last one. Locked. */
+static void narrow_to_advised(const struct terrane_space *space, size_t *first, size_t *last)
+{
+    while (*first < *last && !unit_is_huge(space, *first))
+        *first += space->huge_units[*first / 64] == 0 ? 64 - *first % 64 : 1;
+    *first = tn_min(*first, *last);
+    while (*last > *first && !unit_is_huge(space, *last - 1))
+        (*last)--;
+}
+
+static void want_whole(struct terrane_space *space, size_t first, size_t last)
+{
+    tn_lock_acquire(&space->lock);
+    while (first < last && unit_is_huge(space, first))
+        first++;
+    tn_lock_release(&space->lock);
+    if (first == last || !tn_mappings_take(space, GUARD_MAPPINGS))
+        return;
+    tn_mappings_give(space, GUARD_MAPPINGS); /* the exact change is counted below */
+    if (tn_os_advise_huge(space->base + (first << TN_HUGE_SHIFT), (last - first) << TN_HUGE_SHIFT,
+                          true) != 0)
+        return;
+    tn_lock_acquire(&space->lock);
+    count_change(space, mark_units(space, first, last, true));
+    tn_lock_release(&space->lock);
+}
+
+static void want_single(struct terrane_space *space, size_t first, size_t last)
+{
+    tn_lock_acquire(&space->lock);
+    narrow_to_advised(space, &first, &last);
+    tn_lock_release(&space->lock);
+    if (first == last || tn_os_advise_huge(space->base + (first << TN_HUGE_SHIFT),
+                                           (last - first) << TN_HUGE_SHIFT, false) != 0)
+        return;
+    tn_lock_acquire(&space->lock);
+    count_change(space, mark_units(space, first, last, false));
+    tn_lock_release(&space->lock);
+}
+
+void tn_space_advise_whole(struct terrane_space *space, char *addr, size_t bytes, bool wanted)
+{
+    if (space->backing != TERRANE_BACKING_SCRATCH)
+        return;
+    const size_t offset = tn_offset_of(space, addr);
+    const size_t first = offset >> TN_HUGE_SHIFT;
+    const size_t last = (offset + bytes + TN_HUGE_BYTES - 1) >> TN_HUGE_SHIFT;
+    if (wanted)
+        want_whole(space, first, last);
+    else
+        want_single(space, first, last);
+}

@@ -121,9 +121,7 @@ static int map_file(struct terrane_space *space)
     const size_t bytes = (size_t)space->block_count << TN_BLOCK_SHIFT;
     int error = tn_os_file_resize(space->fd, bytes);
     if (error == 0)
-        error = tn_os_map_file(space->base, bytes, space->fd, 0);
-    if (error == 0 && space->backing == TERRANE_BACKING_SCRATCH)
-        (void)tn_os_advise_around(space->base, bytes, false); /* as backing_shared.c does */
+        error = tn_space_map_file(space, space->base, bytes, 0);
     return error;
 }
 

@@ -297,6 +297,9 @@ int tn_space_exchange(struct terrane_space *space, char *a, char *b, size_t byte
  * retired. -ENOTSUP (private, or a huge-page space with unaligned ranges), -ENOMEM. */
 int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t bytes);
 
+/* Maps a range of a shared space to its file from `offset` on. -ENOMEM, -ENOTSUP. */
+int tn_space_map_file(struct terrane_space *space, char *addr, size_t bytes, uint64_t offset);
+
 /* Part of the file of a shared space. */
 struct tn_file_range {
     uint64_t offset, bytes;
@@ -325,6 +328,12 @@ void tn_space_want_huge(struct terrane_space *space, uint32_t block, unsigned or
 
 /* Says that a range will not be needed soon. A hint. */
 void tn_space_cool(struct terrane_space *space, char *addr, size_t bytes);
+
+/* Scratch spaces: whether pages of a range that are not in memory are read with the rest of their
+ * 2 MiB of the window and the file. Wanted only where all of these are in use, since a store into
+ * one of them makes the file system find room for all. The range covers whole units, or (not
+ * wanted) the units that it lies in. A hint: refusals are ignored. */
+void tn_space_advise_whole(struct terrane_space *space, char *addr, size_t bytes, bool wanted);
 
 /* Makes pages fault on access; their contents are gone. Retiring the run, which starts at block
  * `run`, undoes it. -ENOMEM. */

@@ -20,7 +20,7 @@ static struct file file_make(const char *dir)
     EXPECT_THAT(error == 0, "%s: %d", dir, error);
     EXPECT(tn_os_file_resize(file.fd, BYTES) == 0);
     EXPECT(tn_os_file_map_shared(file.fd, BYTES, &pages) == 0);
-    EXPECT(tn_os_advise_around(pages, BYTES, false) == 0);
+    EXPECT(tn_os_advise_single(pages, BYTES) == 0);
     file.pages = pages;
     return file;
 }
@@ -60,6 +60,13 @@ static uint64_t taken_bytes(const struct file *file)
     uint64_t bytes = 1;
     EXPECT(tn_os_file_taken(file->fd, &bytes) == 0);
     return bytes;
+}
+
+static bool backed(const struct file *file, uint64_t offset, uint64_t size)
+{
+    bool backed = false;
+    EXPECT(tn_os_file_backed(file->fd, offset, size, &backed) == 0);
+    return backed;
 }
 
 /* Pages leave the tables and stay in the file. */
@@ -103,12 +110,18 @@ static void check_taken(const struct file *file)
 {
     EXPECT(tn_os_file_reserve(file->fd, 0, BYTES) == 0);
     EXPECT(taken_bytes(file) >= BYTES);
-    EXPECT(tn_os_file_punch(file->fd, HALF, HALF) == 0);
+    EXPECT(backed(file, 0, BYTES));
+    EXPECT(tn_os_file_punch(file->fd, HALF, HALF / 2) == 0);
     EXPECT(taken_bytes(file) >= HALF && taken_bytes(file) < BYTES);
+    EXPECT(backed(file, 0, HALF));
+    EXPECT(!backed(file, HALF, HALF / 2));
+    EXPECT(!backed(file, 0, BYTES));
+    EXPECT(!backed(file, HALF, HALF));
+    EXPECT(backed(file, HALF + HALF / 2, HALF / 2));
 }
 
 /* One page of a hole is touched: no more than that becomes memory. */
-static void check_around(const struct file *file)
+static void check_single(const struct file *file)
 {
     EXPECT(tn_os_file_punch(file->fd, 0, BYTES) == 0);
     file->pages[HALF] = 1;
@@ -126,7 +139,7 @@ int main(void)
         test_skip("%s is not on a disk", dir != NULL ? dir : "/tmp");
     check_dropped(&file);
     check_taken(&file);
-    check_around(&file);
+    check_single(&file);
     file_end(&file);
     return 0;
 }

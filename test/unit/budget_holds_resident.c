@@ -1,0 +1,218 @@
+/* A data set of three times its budget: 1.5 GiB of regions on a scratch file of which 512 MiB may
+ * be resident. While they are filled, read in order, and read and changed at random places, a
+ * thread asks the kernel every millisecond how much is in memory: never more than a tenth above the
+ * budget. All contents are right at the end.
+ *
+ * The same work on a plain shared mapping of a file, which the kernel keeps in memory as long as it
+ * likes, is timed beside it. */
+#include "contents.h"
+#include "os/os.h"
+#include "pool/budget.h"
+#include "pool/pool.h"
+#include "test_threads.h"
+
+#include <stdatomic.h>
+#include <sys/statvfs.h>
+#include <terrane/space.h>
+#include <time.h>
+
+#define BUDGET      (512 * TN_MIB)
+#define REGION      (64 * TN_MIB)
+#define REGIONS     24
+#define DATA        (REGIONS * REGION)
+#define PART        (256 * TN_KIB) /* has contents of its own */
+#define PARTS       (DATA / PART)
+#define RANDOM      2000 /* parts that are checked and changed in no order */
+#define MILLISECOND 1000000
+
+static char *regions[REGIONS];
+static uint32_t versions[PARTS]; /* how often a part was changed */
+static struct terrane_space *space;
+static _Atomic bool done; /* relaxed: tells threads to end */
+static uint64_t highest;
+
+static void sleep_ns(uint64_t ns)
+{
+    (void)nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
+}
+
+static const char *scratch_dir(void)
+{
+    const char *dir = getenv("TMPDIR");
+    return dir != NULL ? dir : "/tmp";
+}
+
+/* ---- the watching threads ---- */
+
+static uint64_t resident_pages(void)
+{
+    static unsigned char present[64 * TN_MIB / 4096];
+    uint64_t pages = 0;
+    for (size_t i = 0; i < REGIONS; i++) {
+        EXPECT(tn_os_resident(regions[i], REGION, present) == 0);
+        for (size_t page = 0; page < REGION / tn_os_page_bytes(); page++)
+            pages += present[page] & 1;
+    }
+    return pages * tn_os_page_bytes();
+}
+
+/* All of the file, where the kernel counts; else the regions that are there. */
+static uint64_t resident_bytes(void)
+{
+    struct tn_os_cached cached;
+    const uint64_t whole = (uint64_t)16 << 30;
+    if (tn_os_file_cached(space->fd, 0, whole, &cached) == 0)
+        return cached.resident_bytes;
+    return regions[REGIONS - 1] == NULL ? 0 : resident_pages();
+}
+
+static void *sample(void *unused)
+{
+    while (!atomic_load_explicit(&done, memory_order_relaxed)) {
+        const uint64_t resident = resident_bytes();
+        highest = tn_max(highest, resident);
+        sleep_ns(MILLISECOND);
+    }
+    return unused;
+}
+
+static void *keep_budget(void *unused)
+{
+    while (!atomic_load_explicit(&done, memory_order_relaxed)) {
+        const uint64_t now_ns = tn_os_clock_ns();
+        const uint64_t next_ns = tn_budget_step(space, now_ns);
+        const uint64_t then_ns = tn_os_clock_ns();
+        if (next_ns > then_ns)
+            sleep_ns(next_ns - then_ns);
+    }
+    return unused;
+}
+
+/* ---- the work ---- */
+
+static char *part_addr(size_t part)
+{
+    return regions[part / (REGION / PART)] + part % (REGION / PART) * PART;
+}
+
+static uint64_t part_seed(size_t part)
+{
+    return part << 32 | versions[part];
+}
+
+static void part_write(size_t part)
+{
+    contents_write(part_addr(part), PART, part_seed(part));
+}
+
+static void part_check(size_t part)
+{
+    EXPECT_INTACT(part_addr(part), PART, part_seed(part));
+}
+
+static void check_all(void)
+{
+    for (size_t part = 0; part < PARTS; part++)
+        part_check(part);
+}
+
+static void change_some(void)
+{
+    uint64_t state = 1;
+    for (unsigned i = 0; i < RANDOM; i++) {
+        const size_t part = contents_mix(state++) % PARTS;
+        part_check(part);
+        versions[part]++;
+        part_write(part);
+    }
+}
+
+static void report(const char *what, uint64_t start_ns, uint64_t bytes)
+{
+    const double seconds = (double)(tn_os_clock_ns() - start_ns) / 1e9;
+    printf("  %-28s %6.0f MB/s, at most %4llu MiB in memory\n", what, (double)bytes / seconds / 1e6,
+           (unsigned long long)(highest / TN_MIB));
+}
+
+/* Parts of the work that are alike for the space and for the plain file. */
+static void read_and_change(void)
+{
+    uint64_t start_ns = tn_os_clock_ns();
+    check_all();
+    report("read in order", start_ns, DATA);
+    start_ns = tn_os_clock_ns();
+    change_some();
+    report("read and change at random", start_ns, (uint64_t)RANDOM * PART);
+    check_all();
+}
+
+static void on_scratch_space(void)
+{
+    const uint64_t start_ns = tn_os_clock_ns();
+    for (size_t i = 0; i < REGIONS; i++) {
+        struct tn_run run;
+        const struct tn_wish wish = {.bytes = REGION};
+        tn_budget_admit(space);
+        EXPECT(tn_pool_acquire(space, &wish, &run) == 0);
+        regions[i] = tn_block_addr(space, run.block);
+        for (size_t part = 0; part < REGION / PART; part++)
+            part_write(i * (REGION / PART) + part);
+    }
+    report("fill", start_ns, DATA);
+    read_and_change();
+}
+
+static void with_budget(void)
+{
+    const struct terrane_space_options options = {.backing = TERRANE_BACKING_SCRATCH,
+                                                  .window_bytes = 16 * TN_GIB,
+                                                  .scratch_dir = scratch_dir()};
+    EXPECT(terrane_space_create(&options, &space) == 0);
+    const int error = tn_budget_set(space, BUDGET);
+    if (error == -ENOTSUP)
+        test_skip("%s is not on a disk", scratch_dir());
+    EXPECT(error == 0);
+    puts("scratch space with a budget of 512 MiB:");
+    const pthread_t threads[] = {thread_start(keep_budget, NULL), thread_start(sample, NULL)};
+    on_scratch_space();
+    atomic_store_explicit(&done, true, memory_order_relaxed);
+    thread_join(threads[0]);
+    thread_join(threads[1]);
+    EXPECT(terrane_space_destroy(space) == 0);
+    EXPECT_THAT(highest <= BUDGET + BUDGET / 10, "%llu MiB",
+                (unsigned long long)(highest / TN_MIB));
+    EXPECT_THAT(highest >= BUDGET / 2, "%llu MiB", (unsigned long long)(highest / TN_MIB));
+}
+
+static void on_plain_file(void)
+{
+    int fd;
+    void *pages;
+    memset(versions, 0, sizeof(versions));
+    EXPECT(tn_os_file_scratch(scratch_dir(), &fd) == 0);
+    EXPECT(tn_os_file_resize(fd, DATA) == 0);
+    EXPECT(tn_os_file_reserve(fd, 0, DATA) == 0);
+    EXPECT(tn_os_file_map_shared(fd, DATA, &pages) == 0);
+    for (size_t i = 0; i < REGIONS; i++)
+        regions[i] = (char *)pages + i * REGION;
+    puts("plain shared mapping of a file:");
+    highest = DATA;
+    const uint64_t start_ns = tn_os_clock_ns();
+    for (size_t part = 0; part < PARTS; part++)
+        part_write(part);
+    report("fill", start_ns, DATA);
+    read_and_change();
+    EXPECT(tn_os_release(pages, DATA) == 0);
+    tn_os_file_close(fd);
+}
+
+int main(void)
+{
+    struct statvfs disk;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (statvfs(scratch_dir(), &disk) != 0 || disk.f_bavail * disk.f_frsize < 2 * DATA)
+        test_skip("no 3 GiB free in %s", scratch_dir());
+    with_budget();
+    on_plain_file();
+    return 0;
+}
