@@ -12,6 +12,7 @@
 
 #define COST_BATCH_S     1e-3
 #define COST_BATCHES_MIN 3u
+#define COST_ENOUGH_S    2.0 /* then one batch will do */
 #define COST_BATCH_MAX   ((uint64_t)1 << 24)
 
 struct cost {
@@ -67,7 +68,9 @@ static inline struct cost cost_measure(cost_function *function, void *context, u
     const double faults = thread_faults();
     const double wall_s = clock_s();
     const double cpu_s = clock_thread_s();
-    for (uint64_t batches = 0; cost.cpu_s < duration_s || batches < COST_BATCHES_MIN; batches++) {
+    for (uint64_t batches = 0;
+         cost.cpu_s < duration_s || (batches < COST_BATCHES_MIN && cost.cpu_s < COST_ENOUGH_S);
+         batches++) {
         function(context, batch);
         cost.count += batch;
         cost.cpu_s = clock_thread_s() - cpu_s;
