@@ -193,8 +193,8 @@ static void *alloc_small(struct terrane_heap *heap, size_t size)
 
 void *tn_heap_alloc_slow(struct terrane_heap *heap, size_t size)
 {
-    if (TN_UNLIKELY(heap->space == NULL)) {
-        errno = ENOMEM;
+    if (TN_UNLIKELY(tn_heap_refuses(heap))) {
+        errno = tn_refusal(heap);
         return NULL;
     }
     void *pointer;

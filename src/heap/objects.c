@@ -92,7 +92,7 @@ void *terrane_heap_alloc(struct terrane_heap *heap, size_t size)
 
 void *tn_heap_alloc_zeroed(struct terrane_heap *heap, size_t size)
 {
-    if (size > TN_SMALL_MAX && heap->space != NULL) {
+    if (size > TN_SMALL_MAX && !tn_heap_refuses(heap)) {
         void *large = heap->hardened ? tn_hardened_alloc_large(heap, size, TN_OBJECT_ALIGN, true)
                                      : tn_large_alloc(heap, size, TN_OBJECT_ALIGN, true);
         if (large == NULL)
@@ -127,12 +127,14 @@ unsigned tn_class_aligned(size_t align, size_t size)
 
 static void *alloc_aligned(struct terrane_heap *heap, size_t align, size_t size)
 {
+    if (TN_UNLIKELY(tn_heap_refuses(heap)))
+        return NULL;
     if (heap->hardened)
         return tn_hardened_alloc(heap, size, align);
     const unsigned class = tn_class_aligned(align, size);
     if (class != TN_CLASS_NONE)
         return tn_heap_alloc(heap, tn_classes[class].size);
-    return heap->space != NULL ? tn_large_alloc(heap, size, align, false) : NULL;
+    return tn_large_alloc(heap, size, align, false);
 }
 
 void *tn_heap_alloc_aligned(struct terrane_heap *heap, size_t align, size_t size)
