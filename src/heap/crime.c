@@ -1,5 +1,6 @@
 /* The user's crimes: one exact line, then abort. docs/compatibility.md lists them. */
 #include "heap/layout.h"
+#include "pool/pool.h"
 
 _Noreturn void tn_crime_foreign(const void *pointer)
 {
@@ -36,6 +37,8 @@ _Noreturn void tn_crime_invalid(const struct terrane_space *space, const void *p
     const size_t minipage = tn_offset_of(space, pointer) >> TN_MINIPAGE_SHIFT;
     if (TN_MINI_CLASS(tn_mini(space)[minipage]) != TN_CLASS_NONE || inside_large(space, pointer))
         tn_die("invalid free: pointer %p lies inside an object, not at its start", pointer);
+    if (tn_region_in_use(space, pointer))
+        tn_die("invalid free: pointer %p is a region, not an object", pointer);
     /* Addresses that were handed out before and are free now. */
     const uint32_t block = tn_block_of(space, pointer);
     if (block < space->buddy.frontier && (uintptr_t)pointer % TN_OBJECT_ALIGN == 0)

@@ -102,6 +102,9 @@ int tn_region_from_run(const struct tn_held *held, struct terrane_region *out);
 /* -EPERM: sealed. A region that is not in use is a crime. */
 int tn_region_to_run(const struct terrane_region *region, struct tn_held *out);
 
+/* Whether a region in use starts there. */
+bool tn_region_in_use(const struct terrane_space *space, const void *pointer);
+
 /* ---- time ---- */
 
 /* One bounded step of what time asks for: lets warm runs fade, in shared lists and caches. Returns

@@ -116,6 +116,13 @@ int tn_region_to_run(const struct terrane_region *region, struct tn_held *out)
     return 0;
 }
 
+bool tn_region_in_use(const struct terrane_space *space, const void *pointer)
+{
+    const uint32_t block = tn_block_of(space, pointer);
+    return tn_block_addr(space, block) == pointer &&
+           atomic_load_explicit(&tn_region_row(space, block)->state, memory_order_relaxed) != 0;
+}
+
 /* ---- acquire ---- */
 
 /* Pages behind the class that an earlier holder left warm. */
