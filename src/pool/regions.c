@@ -253,6 +253,22 @@ int tn_pool_acquire_pressed(struct terrane_space *space, const struct tn_wish *w
 
 /* ---- fork ---- */
 
+/* Its owner, or a thief, may have been between a deque and its count. Such a region is lost to the
+ * child, and counts as handed out. */
+static void settle_counts(struct tn_region_cache *cache)
+{
+    uint64_t bytes = 0;
+    for (unsigned class = 0; class < TN_REGION_CLASSES; class ++) {
+        const uint64_t held = tn_deque_count(&cache->deques[class]);
+        const uint64_t taken = tn_read(&cache->hits[class]) + tn_read(&cache->stolen[class]);
+        atomic_store_explicit(&cache->dropped[class], tn_read(&cache->puts[class]) - taken - held,
+                              memory_order_relaxed);
+        bytes += held * tn_bytes_of_class(cache->space, class);
+    }
+    atomic_store_explicit(&cache->bytes, tn_read(&cache->stolen_bytes) + bytes,
+                          memory_order_relaxed);
+}
+
 /* In the child the parent's shared spaces have no caches: nothing of them is ours to hand out. */
 static void orphan(struct tn_regions *regions)
 {
@@ -263,13 +279,11 @@ static void orphan(struct tn_regions *regions)
     const uint32_t count = cache_count(regions);
     for (uint32_t i = 0; i < count; i++) {
         struct tn_region_cache *cache = regions->caches[i];
-        if (cache->owner == me && foreign)
+        if (cache->owner != me || foreign)
             (void)tn_region_cache_empty(cache, true);
+        settle_counts(cache);
         if (cache->owner == me || cache->owner == 0)
             continue;
-        (void)tn_region_cache_empty(cache, true);
-        /* Its owner, or a thief, may have been between a deque and its count. */
-        atomic_store_explicit(&cache->bytes, tn_read(&cache->stolen_bytes), memory_order_relaxed);
         cache->owner = 0;
         cache->unused = regions->unused;
         regions->unused = cache;

@@ -392,13 +392,8 @@ static void know_all(struct known *known, unsigned space)
 static void check_space(unsigned space)
 {
     static struct known known;
-    static struct terrane_pool_stats stats;
     know_all(&known, space);
-    terrane_pool_stats(spaces[space], &stats);
-    EXPECT_THAT(stats.regions == known.regions, "space %u: %llu, not %llu", space,
-                (unsigned long long)stats.regions, (unsigned long long)known.regions);
-    EXPECT_THAT(stats.total.live_bytes == known.bytes, "space %u: %llu, not %llu", space,
-                (unsigned long long)stats.total.live_bytes, (unsigned long long)known.bytes);
+    expect_counts(spaces[space], known.regions, known.bytes);
     for (unsigned i = 0; i < PLAYERS; i++) {
         EXPECT(terrane_heap_adopt(players[i].heaps[space]) == 0);
         terrane_heap_audit(players[i].heaps[space]);
