@@ -374,6 +374,38 @@ def check_man_pages(tree):
         yield f"docs/man:1: {function} is in no page's NAME section"
 
 
+# Structs of counters: the header, the letter of their rows in the table, fields that are structs.
+COUNTERS = {"terrane_stats": ("include/terrane/stats.h", "S", set()),
+            "terrane_pool_stats": ("include/terrane/pool.h", "P", {"total", "orders"}),
+            "terrane_order_stats": ("include/terrane/pool.h", "O", set())}
+FIGURES = "src/stats/figures.c"
+STATS_PAGE = "docs/stats.md"
+
+
+def struct_fields(text, struct):
+    body = re.search(rf"^struct {struct} \{{(.*?)^\}};", without_comments(text), re.S | re.M)
+    return set(re.findall(r"(\w+)(?:\[\w+\])?;", body.group(1))) if body else set()
+
+
+def documented_fields(text, struct):
+    """The names in the first column of the table below the struct's heading."""
+    section = re.search(rf"^## struct {struct}\n(.*?)(?:^## |\Z)", text, re.S | re.M)
+    cells = re.findall(r"^\| (`[^|]*) \|", section.group(1), re.M) if section else []
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def check_figures(tree):
+    """Every counter has its row in the table of figures and in docs/stats.md, once there are."""
+    if FIGURES not in tree.files:
+        return
+    for struct, (header, letter, nested) in COUNTERS.items():
+        fields = struct_fields(tree.text(header), struct) - nested if tree.exists(header) else set()
+        rows = set(re.findall(rf"^    {letter}\((\w+),", tree.text(FIGURES), re.M))
+        yield from differences(FIGURES, "the table", rows, f"struct {struct}", fields)
+        documented = documented_fields(tree.text(STATS_PAGE), struct)
+        yield from differences(STATS_PAGE, "the page", documented, f"struct {struct}", fields)
+
+
 CHECKS = {name[len("check_"):].replace("_", "-"): function
           for name, function in list(globals().items()) if name.startswith("check_")}
 

@@ -43,6 +43,10 @@ LONG_C = HEAD + "void f(void)\n{\n" + "    g();\n" * 69 + "}\n"
 LONG_PY = '"""Long."""\ndef f():\n' + "    g()\n" * 70
 LONG_SH = "#!/bin/sh\n# Long.\nf() {\n" + "    g\n" * 69 + "}\n"
 
+COUNTER_STRUCT = HEAD + "struct terrane_stats {\n    uint64_t moves; /* of ranges */\n};\n"
+COUNTER_ROWS = HEAD + "static const int rows[] = {\n    S(moves, RISING),\n};\n"
+COUNTER_PAGE = "# Figures\n\n## struct terrane_stats\n\n| field |\n|---|\n| `moves` | of ranges |\n"
+
 CASES = [
     ("floors", "a lower floor includes a higher one",
      {"src/os/lock.c": HEAD + '#include "heap/heap.h"\n'}, "src/os/lock.c:2: floor os includes"),
@@ -123,6 +127,18 @@ CASES = [
     ("man-pages", "a function without a page",
      {"docs/man/terrane_a.3": ".SH NAME\nother\n.SH SYNOPSIS\nterrane_a\n"},
      "terrane_a is in no page"),
+    ("figures", "a counter that the table lacks",
+     {"include/terrane/stats.h": COUNTER_STRUCT, "docs/stats.md": COUNTER_PAGE,
+      "src/stats/figures.c": HEAD + "static const int rows[] = {\n};\n"},
+     "moves is in struct terrane_stats but not in the table"),
+    ("figures", "a counter that the page lacks",
+     {"include/terrane/stats.h": COUNTER_STRUCT, "src/stats/figures.c": COUNTER_ROWS,
+      "docs/stats.md": "# Figures\n"},
+     "moves is in struct terrane_stats but not in the page"),
+    ("figures", "a page about a counter that is gone",
+     {"include/terrane/stats.h": HEAD + "struct terrane_stats {\n};\n",
+      "src/stats/figures.c": COUNTER_ROWS, "docs/stats.md": COUNTER_PAGE},
+     "moves is in the page but not in struct terrane_stats"),
 ]
 
 
