@@ -27,6 +27,7 @@
 #include "report_render.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #define SERIES_MAX ((size_t)64)
@@ -75,41 +76,13 @@ static void write_resizes(struct json *json, const struct run_counts *counts)
 
 static void write_space(struct json *json, const struct terrane_stats *stats)
 {
-    const struct {
-        const char *name;
-        uint64_t value;
-    } fields[] = {
-        {"window_bytes", stats->window_bytes},
-        {"meta_bytes", stats->meta_bytes},
-        {"run_bytes", stats->run_bytes},
-        {"run_bytes_peak", stats->run_bytes_peak},
-        {"dirty_bytes", stats->dirty_bytes},
-        {"small_bytes", stats->small_bytes},
-        {"large_bytes", stats->large_bytes},
-        {"mappings", stats->mappings},
-        {"mappings_budget", stats->mappings_budget},
-        {"commits", stats->commits},
-        {"discards", stats->discards},
-        {"discard_bytes", stats->discard_bytes},
-        {"moves", stats->moves},
-        {"move_bytes", stats->move_bytes},
-        {"copies", stats->copies},
-        {"copy_bytes", stats->copy_bytes},
-        {"grown_in_place", stats->grown_in_place},
-        {"aliases", stats->aliases},
-        {"alias_bytes", stats->alias_bytes},
-        {"budget_refusals", stats->budget_refusals},
-        {"large_allocs", stats->large_allocs},
-        {"large_frees", stats->large_frees},
-        {"remote_frees", stats->remote_frees},
-        {"heaps", stats->heaps},
-        {"adoptions", stats->adoptions},
-        {"small_refills", stats->small_refills},
-        {"small_flushes", stats->small_flushes},
-    };
+    const struct tn_figure_rows *table = tn_figure_rows(TN_GROUP_SPACE);
+    const uint64_t *words = (const uint64_t *)(const void *)stats;
     json_begin_object(json, "space");
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        json_integer(json, fields[i].name, fields[i].value);
+    for (size_t i = 0; i < table->count; i++) {
+        if (strcmp(table->rows[i].name, "version") != 0)
+            json_integer(json, table->rows[i].name, words[i]);
+    }
     json_end_object(json);
 }
 

@@ -72,7 +72,7 @@ static int own_pid_read(int pid)
         const char *end = strchrnul(line, '\n');
         while (end > line && isdigit((unsigned char)end[-1]))
             end--;
-        own = atoi(end);
+        own = (int)strtol(end, NULL, 10);
     }
     text_free(&status);
     return own;
@@ -139,7 +139,8 @@ static int search_descriptors(struct search *search)
     for (const struct dirent *entry; search->target->page < 0 && (entry = readdir(list)) != NULL;) {
         char link[sizeof(MEMFD_LINK) + 1];
         const ssize_t length = readlinkat(dirfd(list), entry->d_name, link, sizeof(link));
-        if (length != (ssize_t)sizeof(MEMFD_LINK) - 1 || memcmp(link, MEMFD_LINK, (size_t)length))
+        if (length != (ssize_t)sizeof(MEMFD_LINK) - 1 ||
+            memcmp(link, MEMFD_LINK, (size_t)length) != 0)
             continue;
         char *found = string_print("%s/%s", path, entry->d_name);
         (void)take(search, found);

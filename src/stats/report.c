@@ -10,6 +10,7 @@
 #include "stats/report.h"
 
 #include "os/os.h"
+#include "stats/figures.h"
 #include "stats/publish.h"
 #include "stats/report_series.h"
 
@@ -135,32 +136,19 @@ void tn_report_sample(const struct terrane_stats *stats)
     errno = saved_errno;
 }
 
-/* The fields of terrane_stats that only ever rise: of these a fork's child counts its own part. */
-static const size_t rising_fields[] = {
-    offsetof(struct terrane_stats, commits),         offsetof(struct terrane_stats, discards),
-    offsetof(struct terrane_stats, discard_bytes),   offsetof(struct terrane_stats, moves),
-    offsetof(struct terrane_stats, move_bytes),      offsetof(struct terrane_stats, copies),
-    offsetof(struct terrane_stats, copy_bytes),      offsetof(struct terrane_stats, grown_in_place),
-    offsetof(struct terrane_stats, aliases),         offsetof(struct terrane_stats, alias_bytes),
-    offsetof(struct terrane_stats, budget_refusals), offsetof(struct terrane_stats, large_allocs),
-    offsetof(struct terrane_stats, large_frees),     offsetof(struct terrane_stats, remote_frees),
-    offsetof(struct terrane_stats, adoptions),       offsetof(struct terrane_stats, small_refills),
-    offsetof(struct terrane_stats, small_flushes),
-};
-
-static uint64_t *field_at(struct terrane_stats *stats, size_t offset)
-{
-    return (uint64_t *)(void *)((char *)stats + offset);
-}
-
-/* False: nobody said where to ask. */
+/* Of what only ever rises a fork's child counts its own part. False: nobody said where to ask. */
 static bool stats_read(struct terrane_stats *out)
 {
     if (stats_source == NULL)
         return false;
     stats_source(out);
-    for (size_t i = 0; i < TN_ARRAY_COUNT(rising_fields); i++)
-        *field_at(out, rising_fields[i]) -= *field_at(&stats_at_fork, rising_fields[i]);
+    const struct tn_figure_rows *table = tn_figure_rows(TN_GROUP_SPACE);
+    uint64_t *words = (uint64_t *)(void *)out;
+    const uint64_t *at_fork = (const uint64_t *)(const void *)&stats_at_fork;
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->rows[i].kind == TN_FIGURE_RISING)
+            words[i] -= at_fork[i];
+    }
     return true;
 }
 

@@ -264,8 +264,9 @@ head -c $whole /dev/urandom >noise
 head -c $whole /dev/zero >zeros
 head -c 5000 /dev/zero >short
 : >empty
+descriptor=$(ls -l "/proc/$library/fd" | sed -n 's/.* \([0-9]*\) -> .memfd:terrane-stat.*/\1/p')
 "$python" - <<PYTHON
-with open("/proc/$library/fd/$(ls -l /proc/$library/fd | sed -n 's/.* \([0-9]*\) -> .memfd:terrane-stat.*/\1/p')", "rb") as file:
+with open("/proc/$library/fd/$descriptor", "rb") as file:
     page = bytearray(file.read())
 open("good", "wb").write(page)
 open("cut", "wb").write(page[:-1])
@@ -325,7 +326,8 @@ enter, leave = shown.index(b"\x1b[?1049h"), shown.index(b"\x1b[?1049l")
 screens = shown[enter:leave].split(b"\x1b[H")[1:]
 assert len(screens) >= 3, len(screens)
 for screen in screens:
-    rows = screen.replace(b"\r\r", b"\r").replace(b"\x1b[K", b"").replace(b"\x1b[J", b"").split(b"\r\n")
+    screen = screen.replace(b"\x1b[K", b"").replace(b"\x1b[J", b"").replace(b"\r\r", b"\r")
+    rows = screen.split(b"\r\n")
     assert len(rows) <= 10 and all(len(row) <= 40 for row in rows[:-1]), rows
 last = shown[leave:]
 assert b"process" in last and b"space 0, private" in last, last
@@ -335,4 +337,5 @@ start hold.out "${on_malloc[@]}" TERRANE_OPTIONS=publish=1 ./hold
 for key in q '\x03'; do
     "$python" terminal.py "$terrane" stat --interval 0.2 "$pid" "$key" || fail "on a terminal: $key"
 done
-"$python" terminal.py "$terrane" stat --interval 0.2 --count 4 "$pid" x || fail "count on a terminal"
+"$python" terminal.py "$terrane" stat --interval 0.2 --count 4 "$pid" x ||
+    fail "--count on a terminal"
