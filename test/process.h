@@ -12,6 +12,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Children of processes with threads may start the worker, which by default is too much for tsan;
+ * many threads in many children are too much for it anyhow. */
+#ifdef __SANITIZE_THREAD__
+#define CHILD_STARTS_THREADS false
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+#else
+#define CHILD_STARTS_THREADS true
+#endif
+
 /* Seconds that a child may take; a deadlock ends as SIGALRM. */
 #define CHILD_SECONDS 60
 

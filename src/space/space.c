@@ -145,6 +145,17 @@ static int make_accessible(struct terrane_space *space)
     return tn_os_commit(space->reservation, huge_unit_bytes(space->block_count));
 }
 
+static void init_tables(struct terrane_space *space, const struct terrane_space_options *options)
+{
+    tn_buddy_init(&space->buddy, (struct tn_node *)(void *)space->tables[TN_TABLE_NODES],
+                  space->block_count);
+    tn_count(space, TN_COUNT_MAPPINGS_BUDGET, options->mappings_budget);
+    tn_os_name(space->reservation, (size_t)(space->base - space->reservation), "terrane tables");
+    if (space->fd < 0)
+        tn_os_name(space->base, (size_t)space->block_count << TN_BLOCK_SHIFT, "terrane");
+}
+
+/* The registry comes last: from then on others look at the space. */
 static int build(struct terrane_space *space, const struct terrane_space_options *options)
 {
     const size_t bytes = wanted_window(options->window_bytes, window_unit(space->page_bytes));
@@ -154,16 +165,13 @@ static int build(struct terrane_space *space, const struct terrane_space_options
     error = make_accessible(space);
     if (error == 0 && space->fd >= 0)
         error = map_file(space);
-    if (error == 0)
+    if (error == 0) {
+        init_tables(space, options);
         error = tn_registry_add(space);
-    if (error != 0) {
-        (void)tn_os_release(space->reservation, space->reservation_bytes);
-        return error;
     }
-    tn_os_name(space->reservation, (size_t)(space->base - space->reservation), "terrane tables");
-    if (space->fd < 0)
-        tn_os_name(space->base, (size_t)space->block_count << TN_BLOCK_SHIFT, "terrane");
-    return 0;
+    if (error != 0)
+        (void)tn_os_release(space->reservation, space->reservation_bytes);
+    return error;
 }
 
 static int init_space(struct terrane_space *space, const struct terrane_space_options *options)
@@ -186,15 +194,9 @@ static int init_space(struct terrane_space *space, const struct terrane_space_op
             return error;
     }
     const int error = build(space, options);
-    if (error != 0) {
-        if (space->fd >= 0)
-            tn_os_file_close(space->fd);
-        return error;
-    }
-    tn_buddy_init(&space->buddy, (struct tn_node *)(void *)space->tables[TN_TABLE_NODES],
-                  space->block_count);
-    tn_count(space, TN_COUNT_MAPPINGS_BUDGET, options->mappings_budget);
-    return 0;
+    if (error != 0 && space->fd >= 0)
+        tn_os_file_close(space->fd);
+    return error;
 }
 
 static bool valid_options(const struct terrane_space_options *options)

@@ -290,8 +290,11 @@ static void grandchild(void *context)
 
 static void child(void *context)
 {
+    if (!CHILD_STARTS_THREADS)
+        terrane_worker_stop();
     churn_a_little(context);
-    thread_run(churn_a_little, context);
+    if (CHILD_STARTS_THREADS)
+        thread_run(churn_a_little, context);
     EXPECT(child_run(grandchild, context) == 0);
     (void)terrane_pool_purge(busy_space);
     struct terrane_pool_stats stats;
@@ -327,6 +330,8 @@ static void stranger(void *context)
 {
     struct terrane_region region;
     EXPECT(terrane_region_acquire(busy_space, 1 + (uintptr_t)context * 4096, &region) == -EPERM);
+    if (!CHILD_STARTS_THREADS)
+        terrane_worker_stop();
     busy_space = NULL;
     churn_a_little(context); /* the default space */
 }
@@ -353,6 +358,8 @@ static void *spaces_until_stop(void *context)
 static void child_makes_space(void *context)
 {
     (void)context;
+    if (!CHILD_STARTS_THREADS)
+        terrane_worker_stop();
     own_space_works();
 }
 
