@@ -109,8 +109,9 @@ TERRANE_API void terrane_pool_on_pressure(struct terrane_space *space, terrane_p
                                           void *context);
 
 /* Scratch spaces: keeps at most `bytes` of the space's file in memory, by writing out and dropping
- * regions that are cold, until it is set to 0. Starts the worker. -EINVAL (no scratch space),
- * -EAGAIN (no thread can be started): nothing changed. */
+ * regions that are cold, until it is set to 0. Starts the worker. -EINVAL (no scratch space, or
+ * the parent's after fork), -ENOTSUP (its file lies in memory anyway, as on tmpfs), -EAGAIN (no
+ * thread can be started), -ENOMEM, -ENOSPC, -EIO: nothing changed. */
 TERRANE_API int terrane_pool_set_resident_budget(struct terrane_space *space, size_t bytes);
 
 /* Watches regions: called after each acquire (`acquired`) and before each release, on the calling

@@ -3,33 +3,51 @@
  *
  * How much is resident is asked of the kernel, for the whole file at once, but only if there were
  * page faults since. The next time to ask follows from how much room is left and how fast memory
- * can be filled at most. Dropping starts at seven eighths of the budget: the rest is for what is
- * filled meanwhile. From three quarters on what would go next is prepared; below that nothing is
- * disturbed or written.
+ * can be filled at most.
+ *
+ *      0 ................ | prepare .......... | drop .............. | budget
+ *                           an eighth            headroom: an eighth to a half
+ *
+ * The headroom is for what is filled while the disk works and the stepping thread waits for a
+ * processor: as much as came lately in REACTION_MS. Whoever stores to regions that he has cannot be
+ * made to wait. Below the eighth in which the next ones to go are prepared nothing is disturbed or
+ * written.
  *
  * No lock is held over any of this. */
 #include "pool/budget.h"
 
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/decay_worker.h"
 #include "pool/evict.h"
+#include "pool/pool.h"
 
 #include <errno.h>
+#include <terrane/pool.h>
 
 /* Shares of the budget. */
-#define PREPARE_SHARE(limit) ((limit) / 4 * 3)
-#define TARGET_SHARE(limit)  ((limit) / 8 * 7)
+#define HEADROOM_MIN(limit)  ((limit) / 8)
+#define HEADROOM_MAX(limit)  ((limit) / 2)
+#define PREPARE_SHARE(limit) ((limit) / 8)
+
+#define REACTION_MS 250u
+
+/* A rate is not measured over less, and is half forgotten after so long. */
+#define RATE_MIN_NS  5000000u
+#define RATE_FADE_NS 1000000000u
+
+#define NS_PER_MS 1000000u
 
 /* Pieces that one step looks at. */
 #define STEP_VISITS 4096u
 
-/* Most bytes that threads fill in a nanosecond. */
+/* Most bytes that threads fill in a nanosecond; half of the room is left for them. */
 #define FILL_RATE 2u
 
 #define INTERVAL_MIN_NS   1000000u
-#define INTERVAL_MAX_NS   100000000u
+#define INTERVAL_MAX_NS   50000000u
 #define INTERVAL_STUCK_NS 10000000u /* nothing could be dropped: the disk is full or broken */
-#define ADMIT_NS          100000000u
+#define ADMIT_NS          1000000000u
 
 static struct tn_budget *budget_of(const struct terrane_space *space)
 {
@@ -39,36 +57,63 @@ static struct tn_budget *budget_of(const struct terrane_space *space)
 
 /* ---- steps ---- */
 
+/* Where dropping starts. */
+static uint64_t target_of(const struct tn_step *step)
+{
+    const uint64_t wanted = tn_max(step->budget->rate * REACTION_MS, step->wanted);
+    return step->limit -
+           tn_max(tn_min(wanted, HEADROOM_MAX(step->limit)), HEADROOM_MIN(step->limit));
+}
+
+/* Learns from `grown` bytes since the last look. A higher rate counts at once. */
+static void note_rate(struct tn_budget *budget, uint64_t grown, uint64_t now_ns)
+{
+    const uint64_t since_ns = now_ns - budget->rate_ns;
+    if (now_ns < budget->rate_ns || since_ns >= RATE_FADE_NS)
+        budget->rate /= 2;
+    else if (since_ns < RATE_MIN_NS)
+        return;
+    else
+        budget->rate -= budget->rate * since_ns / (2 * RATE_FADE_NS);
+    budget->rate_ns = now_ns;
+    if (since_ns < RATE_FADE_NS)
+        budget->rate = tn_max(budget->rate, grown / (since_ns / NS_PER_MS));
+}
+
 /* Resident bytes of the file, counted anew if pages can have come since. */
-static uint64_t resident_now(struct tn_step *step)
+static uint64_t resident_now(struct tn_step *step, uint64_t now_ns)
 {
     struct tn_budget *budget = step->budget;
     struct tn_os_usage usage;
     tn_os_usage(&usage);
     const uint64_t faults = usage.minor_faults + usage.major_faults;
     const uint64_t known = atomic_load_explicit(&budget->resident, memory_order_relaxed);
-    if (faults != 0 && faults == budget->faults && known <= TARGET_SHARE(step->limit))
+    if (faults != 0 && faults == budget->faults && known <= target_of(step))
         return known;
     budget->faults = faults;
     const uint64_t resident = tn_evict_resident(step);
     atomic_store_explicit(&budget->resident, resident, memory_order_relaxed);
+    note_rate(budget, resident - tn_min(known, resident), now_ns);
     return resident;
 }
 
 static uint64_t step_once(struct tn_step *step, uint64_t now_ns)
 {
-    const uint64_t target = TARGET_SHARE(step->limit);
-    uint64_t resident = resident_now(step);
+    uint64_t resident = resident_now(step, now_ns);
+    const uint64_t target = target_of(step);
     if (resident > target) {
-        const uint64_t gone = tn_evict(step, resident - target);
+        /* What nobody uses goes first, and need not be written out. */
+        uint64_t gone = tn_pool_shed(step->space, resident - target);
+        if (gone < resident - target)
+            gone += tn_evict(step, resident - target - gone);
         resident -= tn_min(gone, resident);
         atomic_store_explicit(&step->budget->resident, resident, memory_order_relaxed);
         if (resident > target)
             return now_ns + (gone > 0 ? 1 : INTERVAL_STUCK_NS);
-    } else if (resident > PREPARE_SHARE(step->limit)) {
+    } else if (resident > target - PREPARE_SHARE(step->limit)) {
         tn_evict_prepare(step);
     }
-    const uint64_t room_ns = (step->limit - resident) / FILL_RATE;
+    const uint64_t room_ns = (step->limit - resident) / 2 / FILL_RATE;
     return now_ns + tn_max(INTERVAL_MIN_NS, tn_min(room_ns, INTERVAL_MAX_NS));
 }
 
@@ -81,37 +126,48 @@ static uint32_t used_pieces(struct terrane_space *space)
     return (frontier + TN_PIECE_BLOCKS - 1) / TN_PIECE_BLOCKS;
 }
 
-uint64_t tn_budget_step(struct terrane_space *space, uint64_t now_ns)
+static uint64_t make_step(struct terrane_space *space, uint64_t now_ns, size_t wanted)
 {
     struct tn_budget *budget = budget_of(space);
     const size_t limit = tn_budget_bytes(space);
-    if (limit == 0)
+    if (limit == 0 || space->foreign)
         return 0;
-    if (atomic_exchange_explicit(&budget->stepping, true, memory_order_acquire))
+    if (atomic_exchange_explicit(&budget->stepping, 1, memory_order_acquire) != 0)
         return now_ns + INTERVAL_MIN_NS;
     struct tn_step step = {.space = space,
                            .budget = budget,
                            .limit = limit,
+                           .wanted = wanted,
                            .end = used_pieces(space),
                            .visits = STEP_VISITS};
     const uint64_t next_ns = step_once(&step, now_ns);
-    atomic_store_explicit(&budget->stepping, false, memory_order_release);
+    atomic_store_explicit(&budget->due_ns, next_ns, memory_order_relaxed);
+    atomic_store_explicit(&budget->stepping, 0, memory_order_release);
     return next_ns;
 }
 
-void tn_budget_admit(struct terrane_space *space)
+uint64_t tn_budget_step(struct terrane_space *space, uint64_t now_ns)
+{
+    return make_step(space, now_ns, 0);
+}
+
+void tn_budget_admit(struct terrane_space *space, size_t bytes)
 {
     const struct tn_budget *budget = budget_of(space);
     const size_t limit = tn_budget_bytes(space);
     if (limit == 0)
         return;
+    const size_t wanted = tn_min(bytes, HEADROOM_MAX(limit));
     const uint64_t start_ns = tn_os_clock_ns();
+    uint64_t next_ns = atomic_load_explicit(&budget->due_ns, memory_order_relaxed);
     for (uint64_t now_ns = start_ns; now_ns - start_ns < ADMIT_NS; now_ns = tn_os_clock_ns()) {
-        const uint64_t next_ns = tn_budget_step(space, now_ns);
-        if (next_ns >= now_ns + INTERVAL_STUCK_NS ||
-            atomic_load_explicit(&budget->resident, memory_order_relaxed) <= limit)
+        const uint64_t resident = atomic_load_explicit(&budget->resident, memory_order_relaxed);
+        if (resident + wanted <= limit && now_ns < next_ns)
             return;
-        tn_os_yield(); /* to the thread that steps */
+        next_ns = make_step(space, now_ns, wanted);
+        if (next_ns >= now_ns + INTERVAL_STUCK_NS)
+            return; /* there is room, or nothing can be done about it */
+        tn_os_wait_for(&budget->stepping, 1, INTERVAL_MIN_NS); /* for the thread that steps */
     }
 }
 
@@ -180,7 +236,7 @@ static void budget_release(struct terrane_space *space)
 }
 
 /* Makes the budget known; whoever comes second uses the first one's. */
-static struct tn_budget *publish(struct terrane_space *space, struct tn_budget *mine)
+static void publish(struct terrane_space *space, struct tn_budget *mine)
 {
     tn_lock_acquire(&space->lock);
     struct tn_budget *first = budget_of(space);
@@ -192,10 +248,9 @@ static struct tn_budget *publish(struct terrane_space *space, struct tn_budget *
     tn_lock_release(&space->lock);
     if (first != NULL)
         (void)tn_os_release(mine, mine->map_bytes);
-    return first != NULL ? first : mine;
 }
 
-static int create(struct terrane_space *space, struct tn_budget **out)
+static int create(struct terrane_space *space)
 {
     const uint32_t pieces = (space->block_count + TN_PIECE_BLOCKS - 1) / TN_PIECE_BLOCKS;
     const size_t bytes = tn_round_up(sizeof(struct tn_budget) + pieces, tn_os_page_bytes());
@@ -208,22 +263,37 @@ static int create(struct terrane_space *space, struct tn_budget **out)
     struct tn_budget *mine = memory;
     mine->map_bytes = bytes;
     mine->piece_count = pieces;
-    *out = publish(space, mine);
+    publish(space, mine);
     return 0;
 }
 
-int tn_budget_set(struct terrane_space *space, size_t bytes)
+int tn_budget_prepare(struct terrane_space *space)
 {
-    if (space->backing != TERRANE_BACKING_SCRATCH)
+    if (space->backing != TERRANE_BACKING_SCRATCH || space->foreign)
         return -EINVAL;
+    return budget_of(space) != NULL ? 0 : create(space);
+}
+
+void tn_budget_set(struct terrane_space *space, size_t bytes)
+{
     struct tn_budget *budget = budget_of(space);
-    if (budget == NULL && bytes != 0) {
-        const int error = create(space, &budget);
-        if (error != 0)
-            return error;
-    }
-    if (budget != NULL)
-        atomic_store_explicit(&budget->limit_bytes, bytes, memory_order_relaxed);
+    if (budget == NULL)
+        return;
+    atomic_store_explicit(&budget->due_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&budget->limit_bytes, bytes, memory_order_relaxed);
+}
+
+int terrane_pool_set_resident_budget(struct terrane_space *space, size_t bytes)
+{
+    if (space == NULL)
+        return -EINVAL; /* the default space is private */
+    int error = tn_budget_prepare(space);
+    if (error == 0 && bytes != 0)
+        error = terrane_worker_start();
+    if (error != 0)
+        return error;
+    tn_budget_set(space, bytes);
+    tn_worker_need(); /* it may be at rest */
     return 0;
 }
 

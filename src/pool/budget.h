@@ -8,9 +8,12 @@
 
 #include "space/space.h"
 
-/* Sets the budget; 0 ends it. -EINVAL (no scratch space), -ENOTSUP (pages of its file cannot be
- * dropped: a file system in memory), -ENOMEM, -ENOSPC, -EIO: nothing changed. */
-int tn_budget_set(struct terrane_space *space, size_t bytes);
+/* Makes the space ready for a budget. -EINVAL (no scratch space, or the parent's), -ENOTSUP (pages
+ * of its file cannot be dropped: a file system in memory), -ENOMEM, -ENOSPC, -EIO. */
+int tn_budget_prepare(struct terrane_space *space);
+
+/* Sets the budget of a space that is ready; 0 ends it. */
+void tn_budget_set(struct terrane_space *space, size_t bytes);
 
 /* The budget; 0: none. */
 size_t tn_budget_bytes(const struct terrane_space *space);
@@ -19,10 +22,10 @@ size_t tn_budget_bytes(const struct terrane_space *space);
  * Any thread, no lock held; at most one thread steps at a time, others return at once. */
 uint64_t tn_budget_step(struct terrane_space *space, uint64_t now_ns);
 
-/* Before memory is handed out: waits, a tenth of a second at most, while more is resident than the
- * budget, and steps meanwhile. So threads that fill regions faster than the disk takes them are
+/* Before `bytes` are handed out: waits, a second at most, until there is room for them, or for half
+ * the budget, and steps meanwhile. So threads that fill regions faster than the disk takes them are
  * slowed down. No lock held. */
-void tn_budget_admit(struct terrane_space *space);
+void tn_budget_admit(struct terrane_space *space, size_t bytes);
 
 /* A range that its holder will not use soon: its pages go before all others. Counts as far as it
  * covers whole pieces of 2 MiB; without a budget it does nothing. */

@@ -9,8 +9,9 @@
  * The front hand takes a piece out of the page tables and starts to write it out; its pages stay.
  * Whoever uses it meanwhile gets it back for the price of soft faults. When the back hand comes, a
  * piece that is in the page tables again is spared, else its pages, on the disk by now, are
- * dropped. The front hand is a quarter of the budget ahead, so that the back hand seldom waits for
- * the disk. Pieces advised cold go first, without a second chance.
+ * dropped. The front hand is half the budget ahead, so that the back hand seldom waits for
+ * the disk, and little is left to be written when pages come faster than they can be. Pieces
+ * advised cold go first, without a second chance.
  *
  * Corbató, "A paging experiment with the Multics system", 1968, has one hand; 4.3BSD has two.
  *
@@ -34,7 +35,7 @@
 #define STEP_SPARED  64u
 
 /* How far the front hand is ahead. */
-#define AHEAD_SHARE(limit) ((limit) / 4)
+#define AHEAD_SHARE(limit) ((limit) / 2)
 
 struct victim {
     uint32_t piece;

@@ -18,10 +18,13 @@ struct tn_budget {
     _Atomic uint64_t resident;   /* relaxed; as last counted */
     _Atomic uint32_t cold_count; /* relaxed; pieces with TN_PIECE_COLD, about */
     /* acquire by who sets it, release by who clears it; the hands are whose who has set it */
-    _Atomic bool stepping;
+    _Atomic uint32_t stepping;
     uint32_t front, back, cold; /* hands: pieces */
     uint32_t ahead;             /* pieces with TN_PIECE_OUT */
+    uint64_t rate;              /* bytes a millisecond by which pages came lately */
+    uint64_t rate_ns;           /* when it was looked at */
     uint64_t faults;            /* of the process when `resident` was counted */
+    _Atomic uint64_t due_ns;    /* relaxed; when the next step is due */
     size_t map_bytes;           /* of this struct; constant */
     uint32_t piece_count;       /* of the window; constant */
     _Atomic uint8_t pieces[];   /* relaxed; TN_PIECE_COLD by anybody, the rest by who steps */
@@ -32,13 +35,14 @@ struct tn_step {
     struct terrane_space *space;
     struct tn_budget *budget;
     size_t limit;
+    size_t wanted;   /* room for what is about to be handed out */
     uint32_t end;    /* pieces below the frontier */
     unsigned spared; /* pieces that were used again and stay */
     unsigned visits; /* pieces that may still be looked at */
 };
 
-/* Takes pieces out of the page tables and starts to write them out until a quarter of the budget
- * is that far. */
+/* Takes pieces out of the page tables and starts to write them out until half of the budget is
+ * that far. */
 void tn_evict_prepare(struct tn_step *step);
 
 /* Drops about `bytes`, at most a step's worth, and returns how many went. */

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/budget.h"
 #include "pool/regions.h"
 #include "pool/warm.h"
 
@@ -308,6 +309,7 @@ int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, str
 {
     if (tn_order_of_bytes(wish->bytes) > TN_ORDER_MAX || space->foreign)
         return space->foreign ? -EPERM : -ENOMEM;
+    tn_budget_admit(space, wish->bytes);
     int error = take_pressed(space, wish, out);
     if (error != 0)
         return error;
@@ -581,6 +583,7 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
         return -EPERM;
     if (new_bytes <= old_bytes)
         return shrink(space, block, *order, old_bytes, new_bytes);
+    tn_budget_admit(space, new_bytes - old_bytes);
     int error = charge(space, new_bytes - old_bytes);
     if (error != 0 && tn_regions_drain(space) > 0)
         error = charge(space, new_bytes - old_bytes);
@@ -644,6 +647,17 @@ static uint64_t allowed(struct terrane_space *space, uint64_t now_ns, uint64_t *
     return keep;
 }
 
+size_t tn_pool_shed(struct terrane_space *space, size_t bytes)
+{
+    const size_t dirty = tn_counted(space, TN_COUNT_DIRTY_BYTES);
+    return dirty == 0 ? 0 : purge(space, dirty - tn_min(bytes, dirty), false);
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return b_ns == 0 || (a_ns != 0 && a_ns < b_ns) ? a_ns : b_ns;
+}
+
 uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
 {
     uint64_t next_ns;
@@ -652,9 +666,10 @@ uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
     const uint64_t keep = allowed(space, now_ns, &next_ns);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
         (void)purge(space, keep, true);
-    const uint64_t cached_ns = tn_regions_tick(space, now_ns);
+    next_ns = earlier(next_ns, tn_regions_tick(space, now_ns));
+    next_ns = earlier(next_ns, tn_budget_step(space, now_ns));
     tn_pool_observe(now_ns);
-    return next_ns == 0 || (cached_ns != 0 && cached_ns < next_ns) ? cached_ns : next_ns;
+    return next_ns;
 }
 
 size_t tn_pool_trim(struct terrane_space *space)

@@ -2,6 +2,7 @@
  * cache counts for itself. */
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/budget.h"
 #include "pool/regions.h"
 #include "pool/state.h"
 
@@ -100,6 +101,7 @@ void terrane_pool_stats(struct terrane_space *space, struct terrane_pool_stats *
     add_total(out, tn_counted(space, TN_COUNT_RUN_BYTES_PEAK));
     const size_t limit = atomic_load_explicit(&space->limit_bytes, memory_order_relaxed);
     out->limit_bytes = limit == SIZE_MAX ? 0 : limit;
+    out->budget_bytes = tn_budget_bytes(space);
     out->elided_bytes = tn_read(&space->pool_counters[TN_POOL_ELIDED_BYTES]);
     out->evicted_bytes = tn_read(&space->pool_counters[TN_POOL_EVICTED_BYTES]);
     if (space->fd >= 0)

@@ -5,6 +5,7 @@
  * addresses). Where it goes: the own cache, else the shared warm lists. */
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/budget.h"
 #include "pool/decay_worker.h"
 #include "pool/regions.h"
 
@@ -366,6 +367,7 @@ int terrane_region_advise(const struct terrane_region *region, size_t offset, si
         return 0;
     case TERRANE_ADVICE_COLD:
         tn_space_cool(space, addr, end - offset);
+        tn_budget_cold(space, addr, end - offset);
         return 0;
     case TERRANE_ADVICE_DEAD:
         return (state & TN_REGION_SEALED) != 0 ? -EPERM : discard(space, addr, end - offset);

@@ -1,19 +1,18 @@
 /* A data set of three times its budget: 1.5 GiB of regions on a scratch file of which 512 MiB may
  * be resident. While they are filled, read in order, and read and changed at random places, a
- * thread asks the kernel every millisecond how much is in memory: never more than a tenth above the
- * budget. All contents are right at the end.
+ * thread asks the kernel every few milliseconds how much is in memory: never more than a tenth
+ * above the budget. All contents are right at the end.
  *
  * The same work on a plain shared mapping of a file, which the kernel keeps in memory as long as it
  * likes, is timed beside it. */
 #include "contents.h"
 #include "os/os.h"
-#include "pool/budget.h"
-#include "pool/pool.h"
+#include "space/space.h"
 #include "test_threads.h"
 
 #include <stdatomic.h>
 #include <sys/statvfs.h>
-#include <terrane/space.h>
+#include <terrane/pool.h>
 #include <time.h>
 
 #define BUDGET      (512 * TN_MIB)
@@ -31,18 +30,13 @@ static struct terrane_space *space;
 static _Atomic bool done; /* relaxed: tells threads to end */
 static uint64_t highest;
 
-static void sleep_ns(uint64_t ns)
-{
-    (void)nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
-}
-
 static const char *scratch_dir(void)
 {
     const char *dir = getenv("TMPDIR");
     return dir != NULL ? dir : "/tmp";
 }
 
-/* ---- the watching threads ---- */
+/* ---- the watching thread ---- */
 
 static uint64_t resident_pages(void)
 {
@@ -71,19 +65,7 @@ static void *sample(void *unused)
     while (!atomic_load_explicit(&done, memory_order_relaxed)) {
         const uint64_t resident = resident_bytes();
         highest = tn_max(highest, resident);
-        sleep_ns(MILLISECOND);
-    }
-    return unused;
-}
-
-static void *keep_budget(void *unused)
-{
-    while (!atomic_load_explicit(&done, memory_order_relaxed)) {
-        const uint64_t now_ns = tn_os_clock_ns();
-        const uint64_t next_ns = tn_budget_step(space, now_ns);
-        const uint64_t then_ns = tn_os_clock_ns();
-        if (next_ns > then_ns)
-            sleep_ns(next_ns - then_ns);
+        (void)nanosleep(&(struct timespec){.tv_nsec = 3 * MILLISECOND}, NULL);
     }
     return unused;
 }
@@ -150,11 +132,9 @@ static void on_scratch_space(void)
 {
     const uint64_t start_ns = tn_os_clock_ns();
     for (size_t i = 0; i < REGIONS; i++) {
-        struct tn_run run;
-        const struct tn_wish wish = {.bytes = REGION};
-        tn_budget_admit(space);
-        EXPECT(tn_pool_acquire(space, &wish, &run) == 0);
-        regions[i] = tn_block_addr(space, run.block);
+        struct terrane_region region;
+        EXPECT(terrane_region_acquire(space, REGION, &region) == 0);
+        regions[i] = region.data;
         for (size_t part = 0; part < REGION / PART; part++)
             part_write(i * (REGION / PART) + part);
     }
@@ -168,16 +148,19 @@ static void with_budget(void)
                                                   .window_bytes = 16 * TN_GIB,
                                                   .scratch_dir = scratch_dir()};
     EXPECT(terrane_space_create(&options, &space) == 0);
-    const int error = tn_budget_set(space, BUDGET);
+    const int error = terrane_pool_set_resident_budget(space, BUDGET);
     if (error == -ENOTSUP)
         test_skip("%s is not on a disk", scratch_dir());
     EXPECT(error == 0);
     puts("scratch space with a budget of 512 MiB:");
-    const pthread_t threads[] = {thread_start(keep_budget, NULL), thread_start(sample, NULL)};
+    const pthread_t sampler = thread_start(sample, NULL);
     on_scratch_space();
     atomic_store_explicit(&done, true, memory_order_relaxed);
-    thread_join(threads[0]);
-    thread_join(threads[1]);
+    thread_join(sampler);
+    struct terrane_pool_stats stats;
+    terrane_pool_stats(space, &stats);
+    EXPECT(stats.budget_bytes == BUDGET);
+    EXPECT(stats.evicted_bytes >= DATA - BUDGET);
     EXPECT(terrane_space_destroy(space) == 0);
     EXPECT_THAT(highest <= BUDGET + BUDGET / 10, "%llu MiB",
                 (unsigned long long)(highest / TN_MIB));
