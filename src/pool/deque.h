@@ -26,7 +26,8 @@
  * - in push, before its store to bottom: the element was never in. It is lost.
  * - in pop, between the exchange and the end: bottom is one lower. Thieves never look at the
  *   element behind it. It is lost, also where top had not reached it.
- * - in pop of the last one, after its compare-and-swap: bottom = top - 1, which reads as empty.
+ * - in pop of the last one, after its compare-and-swap: bottom = top or top - 1, and both read as
+ *   empty.
  * - in steal, after its compare-and-swap: the element is the thief's, and lost with it.
  *
  * So each frozen thread takes at most one element along, and none is ever in two hands: who is
@@ -106,9 +107,19 @@ static inline bool tn_deque_pop(struct tn_deque *deque, uint32_t *value)
     const uint64_t behind = TN_DEQUE_LOAD(&deque->bottom, memory_order_relaxed);
     /* relaxed: top never exceeds bottom, so even an old top that equals it says empty, for sure and
      * without the exchange. Nothing is read in its name. */
-    if (TN_DEQUE_LOAD(&deque->top, memory_order_relaxed) == behind)
+    uint64_t old = TN_DEQUE_LOAD(&deque->top, memory_order_relaxed);
+    if (old == behind)
         return false;
     const uint64_t bottom = behind - 1;
+    if (old == bottom) {
+        /* The last one, if it is still there. The owner competes at the top like a thief, with no
+         * step at the bottom: one locked instruction, and the hot pair is always this case.
+         * relaxed: this thread stored it. */
+        *value = TN_DEQUE_LOAD(tn_deque_slot(deque, bottom), memory_order_relaxed);
+        /* seq_cst, with the same in steal: one of all succeeds. As a release, with the load of top
+         * in steal: who sees that it is gone sees no older bottom. It fails only if it is gone. */
+        return TN_DEQUE_CAS(&deque->top, &old, behind, memory_order_seq_cst);
+    }
     /* seq_cst, both, with the loads and the compare-and-swap of a steal: see above. */
     TN_DEQUE_EXCHANGE(&deque->bottom, bottom, memory_order_seq_cst);
     uint64_t top = TN_DEQUE_LOAD(&deque->top, memory_order_seq_cst);
@@ -117,8 +128,9 @@ static inline bool tn_deque_pop(struct tn_deque *deque, uint32_t *value)
     *value = TN_DEQUE_LOAD(tn_deque_slot(deque, bottom), memory_order_relaxed);
     if (top < bottom)
         return true;
-    /* The last one, or none: the owner competes at the top like a thief, and goes back to an empty
-     * deque with top = bottom. seq_cst, with the same in steal: one of all succeeds. */
+    /* The last one, or none, since thieves have been here: the owner competes with them, and goes
+     * back to an empty deque with top = bottom. seq_cst, with the same in steal: one of all
+     * succeeds. */
     if (taken)
         taken = TN_DEQUE_CAS(&deque->top, &top, top + 1, memory_order_seq_cst);
     /* relaxed: it shows no new element. Who reads it finds top = bottom, or fails at top. */
