@@ -23,7 +23,7 @@ static void use_pieces(const struct seam *seam, unsigned count, size_t size)
         piece_touch(&pieces[i], TOUCH_PAGE, i);
     }
     for (unsigned i = 0; i < count; i++) {
-        pages_check(pieces[i].data, size, i);
+        pages_check(pieces[i].region.data, size, i);
         seam->release(&pieces[i]);
     }
 }

@@ -32,24 +32,24 @@ static size_t next_size(size_t size)
 
 static void grow_once(struct piece *piece)
 {
-    const unsigned char *old_data = piece->data;
+    const unsigned char *old_data = piece->region.data;
     const size_t old_bytes = piece->bytes;
     const double before_s = clock_s();
     seam_resize(grow.seam, piece, next_size(old_bytes));
     grow.resize_s += clock_s() - before_s;
-    grow.moves += piece->data != old_data;
+    grow.moves += piece->region.data != old_data;
     if (grow.touch == TOUCH_NONE)
         return;
-    page_check(piece->data, 0, grow.tag);
-    page_check(piece->data, old_bytes - PAGE_BYTES, grow.tag);
-    pages_stamp(piece->data, old_bytes, piece->bytes, grow.tag);
+    page_check(piece->region.data, 0, grow.tag);
+    page_check(piece->region.data, old_bytes - PAGE_BYTES, grow.tag);
+    pages_stamp(piece->region.data, old_bytes, piece->bytes, grow.tag);
 }
 
 static void check_all(const struct piece *piece)
 {
     const double before_s = clock_s();
     const double before_cpu_s = clock_thread_s();
-    pages_check(piece->data, piece->bytes, grow.tag);
+    pages_check(piece->region.data, piece->bytes, grow.tag);
     grow.unmeasured_cpu_s += clock_thread_s() - before_cpu_s;
     grow.unmeasured_s += clock_s() - before_s;
 }

@@ -41,7 +41,7 @@ static void produce(void *context, uint64_t count)
 {
     uint64_t *turn = context;
     for (uint64_t i = 0; i < count; i++, (*turn)++) {
-        struct piece piece = {(unsigned char *)&handoff, handoff.size, handoff.size};
+        struct piece piece = {{&handoff, handoff.size}, handoff.size};
         if (handoff.seam != NULL) {
             seam_acquire(handoff.seam, handoff.size, &piece);
             piece_touch(&piece, handoff.touch, *turn);
@@ -59,7 +59,7 @@ static void *consume(void *argument)
         wait_for(&handoff.filled);
         struct piece piece = handoff.ring[turn % PLACES];
         sem_post(&handoff.empty);
-        if (piece.data == NULL)
+        if (piece.region.data == NULL)
             break;
         if (handoff.seam == NULL)
             continue;
@@ -82,7 +82,7 @@ static struct cost hand_over_for(double duration_s)
         worker_fail("cannot start a thread");
     const uint64_t batch = cost_batch(produce, &turn);
     struct cost cost = cost_measure(produce, &turn, batch, duration_s);
-    const struct piece end = {NULL, 0, 0};
+    const struct piece end = {{NULL, 0}, 0};
     hand_over(turn, &end);
     pthread_join(consumer, NULL);
     const double share = (double)cost.count / (double)turn;

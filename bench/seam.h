@@ -20,9 +20,8 @@
 #define MIB        ((size_t)1 << 20)
 
 struct piece {
-    unsigned char *data;
-    size_t bytes;    /* as asked for */
-    size_t capacity; /* of the region, if it is one */
+    struct terrane_region region; /* just data and size under the other seams */
+    size_t bytes;                 /* as asked for */
 };
 
 struct seam {
@@ -39,25 +38,20 @@ static struct terrane_space *seam_space; /* NULL: the default one */
 /* Pieces are as large as was asked for; the region behind one may be larger. */
 static inline bool regions_acquire(size_t bytes, struct piece *out)
 {
-    struct terrane_region region;
-    if (terrane_region_acquire(seam_space, bytes, &region) != 0)
-        return false;
-    *out = (struct piece){region.data, bytes, region.capacity};
-    return true;
+    out->bytes = bytes;
+    return terrane_region_acquire(seam_space, bytes, &out->region) == 0;
 }
 
 static inline void regions_release(struct piece *piece)
 {
-    struct terrane_region region = {piece->data, piece->capacity};
-    terrane_region_release(&region);
+    terrane_region_release(&piece->region);
 }
 
 static inline bool regions_resize(struct piece *piece, size_t bytes)
 {
-    struct terrane_region region = {piece->data, piece->capacity};
-    if (terrane_region_resize(&region, bytes) != 0)
+    if (terrane_region_resize(&piece->region, bytes) != 0)
         return false;
-    *piece = (struct piece){region.data, bytes, region.capacity};
+    piece->bytes = bytes;
     return true;
 }
 
@@ -85,21 +79,21 @@ static inline struct terrane_space *space_open(const char *backing, const char *
 
 static inline bool malloc_acquire(size_t bytes, struct piece *out)
 {
-    *out = (struct piece){malloc(bytes), bytes, bytes};
-    return out->data != NULL;
+    *out = (struct piece){{malloc(bytes), bytes}, bytes};
+    return out->region.data != NULL;
 }
 
 static inline void malloc_release(struct piece *piece)
 {
-    free(piece->data);
+    free(piece->region.data);
 }
 
 static inline bool malloc_resize(struct piece *piece, size_t bytes)
 {
-    unsigned char *data = realloc(piece->data, bytes);
+    void *data = realloc(piece->region.data, bytes);
     if (data == NULL)
         return false;
-    *piece = (struct piece){data, bytes, bytes};
+    *piece = (struct piece){{data, bytes}, bytes};
     return true;
 }
 
@@ -108,21 +102,21 @@ static inline bool malloc_resize(struct piece *piece, size_t bytes)
 static inline bool mmap_acquire(size_t bytes, struct piece *out)
 {
     void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    *out = (struct piece){data, bytes, bytes};
+    *out = (struct piece){{data, bytes}, bytes};
     return data != MAP_FAILED;
 }
 
 static inline void mmap_release(struct piece *piece)
 {
-    munmap(piece->data, piece->bytes);
+    munmap(piece->region.data, piece->bytes);
 }
 
 static inline bool mmap_resize(struct piece *piece, size_t bytes)
 {
-    void *data = mremap(piece->data, piece->bytes, bytes, MREMAP_MAYMOVE);
+    void *data = mremap(piece->region.data, piece->bytes, bytes, MREMAP_MAYMOVE);
     if (data == MAP_FAILED)
         return false;
-    *piece = (struct piece){data, bytes, bytes};
+    *piece = (struct piece){{data, bytes}, bytes};
     return true;
 }
 
@@ -208,9 +202,9 @@ static inline void pages_check(const unsigned char *data, size_t bytes, uint64_t
 static inline void piece_touch(const struct piece *piece, enum touch touch, uint64_t tag)
 {
     if (touch == TOUCH_PAGE)
-        pages_stamp(piece->data, 0, piece->bytes, tag);
+        pages_stamp(piece->region.data, 0, piece->bytes, tag);
     else if (touch == TOUCH_BYTES)
-        memset(piece->data, (int)(tag & 0xff), piece->bytes);
+        memset(piece->region.data, (int)(tag & 0xff), piece->bytes);
 }
 
 /* Looks at the beginning, the middle and the end: a page that two pieces share would show, and the
@@ -220,8 +214,8 @@ static inline void piece_check(const struct piece *piece, enum touch touch, uint
     const size_t places[] = {0, piece->bytes / 2, piece->bytes - 1};
     for (size_t i = 0; i < 3 && touch != TOUCH_NONE; i++) {
         if (touch == TOUCH_PAGE)
-            page_check(piece->data, places[i] / PAGE_BYTES * PAGE_BYTES, tag);
-        else if (((const volatile unsigned char *)piece->data)[places[i]] != (tag & 0xff))
+            page_check(piece->region.data, places[i] / PAGE_BYTES * PAGE_BYTES, tag);
+        else if (((const volatile unsigned char *)piece->region.data)[places[i]] != (tag & 0xff))
             worker_fail("a piece was overwritten at %zu", places[i]);
     }
 }
