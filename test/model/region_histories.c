@@ -10,6 +10,7 @@
 #include "region_parcels.h"
 #include "seeds.h"
 #include "test_threads.h"
+#include "turns.h"
 
 #include <stdatomic.h>
 #include <unistd.h>
@@ -39,44 +40,36 @@ struct player {
 static struct terrane_space *spaces[SPACES];
 static struct player players[PLAYERS];
 static size_t page_bytes;
-static bool limited; /* refusals are right in this round */
+static bool limited;          /* refusals are right in this round */
+static size_t limits[SPACES]; /* 0: none */
 
 static _Atomic uint64_t acquired, refused, resized, moved, sent, objects;
 static uint64_t hits, steals; /* by caches, of caches */
 
-/* ---- whose turn it is ---- */
+/* A parcel of each space that is given up when a limit is about to refuse. */
+static _Atomic(struct slot *) reserves[SPACES];
+static _Atomic uint64_t pressed;
 
-static struct {
-    bool used;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    struct seeds seeds;
-    unsigned player;
-    uint64_t left; /* moves in this round */
-} turns = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-/* False: the round is over. */
-static bool turn_begin(const struct player *player, uint64_t *own_left)
+static void slot_release(struct slot *slot)
 {
-    if (!turns.used)
-        return (*own_left)-- > 0;
-    pthread_mutex_lock(&turns.mutex);
-    while (turns.player != player->index && turns.left > 0)
-        pthread_cond_wait(&turns.changed, &turns.mutex);
-    const bool go = turns.left > 0;
-    pthread_mutex_unlock(&turns.mutex);
-    return go;
+    parcel_check(&slot->parcel);
+    terrane_region_release(&slot->parcel.region);
+    EXPECT(slot->parcel.region.data == NULL && slot->parcel.region.capacity == 0);
+    slot->hold = HOLD_NOTHING;
 }
 
-static void turn_end(void)
+/* Called before a limit refuses. */
+static bool give_reserve(struct terrane_space *space, size_t bytes, void *context)
 {
-    if (!turns.used)
-        return;
-    pthread_mutex_lock(&turns.mutex);
-    turns.left--;
-    turns.player = (unsigned)seeds_below(&turns.seeds, PLAYERS);
-    pthread_cond_broadcast(&turns.changed);
-    pthread_mutex_unlock(&turns.mutex);
+    _Atomic(struct slot *) *reserve = context;
+    EXPECT(bytes > 0 && space == spaces[reserve - reserves]);
+    struct slot *slot = atomic_exchange(reserve, NULL);
+    atomic_fetch_add(&pressed, 1);
+    if (slot == NULL)
+        return false;
+    slot_release(slot);
+    free(slot);
+    return true;
 }
 
 /* ---- moves ---- */
@@ -114,14 +107,6 @@ static void move_acquire(struct player *player, struct slot *slot)
                 region.capacity, bytes);
     *slot = (struct slot){HOLD_REGION, space, parcel_make(region, seeds_next(&player->seeds))};
     atomic_fetch_add(&acquired, 1);
-}
-
-static void move_release(struct slot *slot)
-{
-    parcel_check(&slot->parcel);
-    terrane_region_release(&slot->parcel.region);
-    EXPECT(slot->parcel.region.data == NULL && slot->parcel.region.capacity == 0);
-    slot->hold = HOLD_NOTHING;
 }
 
 static void move_resize(struct player *player, struct slot *slot)
@@ -250,7 +235,7 @@ static void move_receive(struct player *player, struct slot *slot)
 static void move_region(struct player *player, struct slot *slot, size_t what)
 {
     if (what < 30)
-        move_release(slot);
+        slot_release(slot);
     else if (what < 55)
         move_resize(player, slot);
     else if (what < 70)
@@ -312,12 +297,20 @@ static void move(struct player *player)
     else if (what < 70)
         move_send(player, slot);
     else
-        move_release(slot);
+        slot_release(slot);
 }
 
 /* ---- rounds ---- */
 
 static uint64_t steps_each;
+static struct turns turns;
+static bool in_turns;
+
+/* Whether there is another move in the round; then it is this player's turn. */
+static bool may_move(const struct player *player, uint64_t *left)
+{
+    return in_turns ? turns_wait(&turns, player->index) : (*left)-- > 0;
+}
 
 /* A thread plays one round. */
 static void *play(void *context)
@@ -327,9 +320,10 @@ static void *play(void *context)
     for (unsigned i = 0; i < SPACES; i++)
         while (terrane_heap_adopt(player->heaps[i]) != 0)
             sched_yield();
-    while (turn_begin(player, &left)) {
+    while (may_move(player, &left)) {
         move(player);
-        turn_end();
+        if (in_turns)
+            turns_pass(&turns);
     }
     for (unsigned i = 0; i < SPACES; i++)
         terrane_heap_abandon(player->heaps[i]);
@@ -339,7 +333,7 @@ static void *play(void *context)
 static void play_round(void)
 {
     pthread_t threads[PLAYERS];
-    turns.left = steps_each * PLAYERS;
+    turns_deal(&turns, steps_each * PLAYERS);
     for (unsigned i = 0; i < PLAYERS; i++)
         threads[i] = thread_start(play, &players[i]);
     for (unsigned i = 0; i < PLAYERS; i++)
@@ -375,6 +369,7 @@ static void know(struct known *known, const struct slot *slot, unsigned space)
 static void know_all(struct known *known, unsigned space)
 {
     memset(known, 0, sizeof(*known));
+    know(known, atomic_load(&reserves[space]), space);
     for (unsigned i = 0; i < PLAYERS; i++) {
         for (unsigned k = 0; k < SLOTS; k++)
             know(known, &players[i].slots[k], space);
@@ -394,6 +389,8 @@ static void check_space(unsigned space)
     static struct known known;
     know_all(&known, space);
     expect_counts(spaces[space], known.regions, known.bytes);
+    EXPECT_THAT(limits[space] == 0 || known.bytes <= limits[space], "%llu of %zu",
+                (unsigned long long)known.bytes, limits[space]);
     for (unsigned i = 0; i < PLAYERS; i++) {
         EXPECT(terrane_heap_adopt(players[i].heaps[space]) == 0);
         terrane_heap_audit(players[i].heaps[space]);
@@ -401,15 +398,28 @@ static void check_space(unsigned space)
     }
 }
 
-/* Most of what is out, and a little more, is the limit of every second round. */
+static void reserve_fill(unsigned space, struct seeds *seeds)
+{
+    struct terrane_region region;
+    struct slot *slot = malloc(sizeof(*slot));
+    EXPECT(slot != NULL && atomic_load(&reserves[space]) == NULL);
+    EXPECT(terrane_region_acquire(spaces[space], (size_t)1 << 20, &region) == 0);
+    *slot = (struct slot){HOLD_REGION, space, parcel_make(region, seeds_next(seeds))};
+    atomic_store(&reserves[space], slot);
+}
+
+/* What is out, and a little more, is the limit of every second round. */
 static void set_limits(bool low, struct seeds *seeds)
 {
+    static struct terrane_pool_stats stats;
     limited = low;
     for (unsigned i = 0; i < SPACES; i++) {
-        static struct terrane_pool_stats stats;
-        terrane_pool_stats(spaces[i], &stats);
+        if (low && atomic_load(&reserves[i]) == NULL)
+            reserve_fill(i, seeds);
         const size_t room = (size_t)seeds_below(seeds, (size_t)16 << 20);
-        terrane_pool_set_limit(spaces[i], low ? (size_t)stats.total.live_bytes + room + 1 : 0);
+        terrane_pool_stats(spaces[i], &stats);
+        limits[i] = low ? (size_t)stats.total.live_bytes + room + 1 : 0;
+        terrane_pool_set_limit(spaces[i], limits[i]);
     }
     terrane_pool_set_process_limit(low && seeds_chance(seeds, 50) ? (size_t)256 << 20 : 0);
 }
@@ -429,6 +439,7 @@ static void spaces_create(void)
             .move_min_bytes = (size_t)64 << 10};
         const int error = terrane_space_create(&options, &spaces[i]);
         EXPECT_THAT(error == 0, "%d", error);
+        terrane_pool_on_pressure(spaces[i], give_reserve, &reserves[i]);
         for (unsigned k = 0; k < PLAYERS; k++) {
             EXPECT(terrane_heap_create(spaces[i], NULL, &players[k].heaps[i]) == 0);
             terrane_heap_abandon(players[k].heaps[i]);
@@ -445,21 +456,26 @@ static void slot_empty(struct slot *slot)
     slot->hold = HOLD_NOTHING;
 }
 
+static void letter_empty(_Atomic(struct slot *) *box)
+{
+    struct slot *letter = atomic_exchange(box, NULL);
+    if (letter == NULL)
+        return;
+    slot_empty(letter);
+    free(letter);
+}
+
 /* Everything is given back, and then nothing is counted any more. */
 static void empty_all(void)
 {
     for (unsigned i = 0; i < PLAYERS; i++) {
         for (unsigned k = 0; k < SLOTS; k++)
             slot_empty(&players[i].slots[k]);
-        for (unsigned k = 0; k < MAIL; k++) {
-            struct slot *letter = atomic_exchange(&players[i].mail[k], NULL);
-            if (letter == NULL)
-                continue;
-            slot_empty(letter);
-            free(letter);
-        }
+        for (unsigned k = 0; k < MAIL; k++)
+            letter_empty(&players[i].mail[k]);
     }
     for (unsigned i = 0; i < SPACES; i++) {
+        letter_empty(&reserves[i]);
         check_space(i);
         (void)terrane_pool_purge(spaces[i]);
         static struct terrane_pool_stats stats;
@@ -480,12 +496,11 @@ static void count_caches(void)
 }
 
 /* At its end a game's spaces are destroyed empty or as they are. */
-static void game(uint64_t seed, bool in_turns, bool empty)
+static void game(uint64_t seed, bool empty)
 {
     struct seeds seeds = seeds_stream(seed, PLAYERS);
     memset(players, 0, sizeof(players));
-    turns.used = in_turns;
-    turns.seeds = seeds_stream(seed, PLAYERS + 1);
+    turns_init(&turns, PLAYERS, seeds_stream(seed, PLAYERS + 1));
     for (unsigned i = 0; i < PLAYERS; i++) {
         players[i].index = i;
         players[i].seeds = seeds_stream(seed, i);
@@ -504,8 +519,10 @@ static void game(uint64_t seed, bool in_turns, bool empty)
     for (unsigned i = 0; i < PLAYERS; i++)
         for (unsigned k = 0; k < MAIL; k++)
             free(atomic_exchange(&players[i].mail[k], NULL));
-    for (unsigned i = 0; i < SPACES; i++)
+    for (unsigned i = 0; i < SPACES; i++) {
+        free(atomic_exchange(&reserves[i], NULL));
         EXPECT(terrane_space_destroy(spaces[i]) == 0);
+    }
 }
 
 int main(void)
@@ -513,12 +530,15 @@ int main(void)
     const uint64_t seed = seeds_announce("region_histories");
     page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     steps_each = environment_number("STEPS", 3000) / ROUNDS;
-    for (unsigned i = 0; i < 4; i++)
-        game(seed + i, i < 2, i % 2 == 0);
-    printf("%llu acquired (%llu from the own cache, %llu stolen), %llu refused, %llu resized, ",
+    for (unsigned i = 0; i < 4; i++) {
+        in_turns = i < 2;
+        game(seed + i, i % 2 == 0);
+    }
+    printf("%llu acquired (%llu from the own cache, %llu stolen), %llu refused, ",
            (unsigned long long)acquired, (unsigned long long)hits, (unsigned long long)steals,
-           (unsigned long long)refused, (unsigned long long)resized);
-    printf("%llu moved, %llu sent, %llu objects\n", (unsigned long long)moved,
+           (unsigned long long)refused);
+    printf("%llu calls under pressure, %llu resized, %llu moved, %llu sent, %llu objects\n",
+           (unsigned long long)pressed, (unsigned long long)resized, (unsigned long long)moved,
            (unsigned long long)sent, (unsigned long long)objects);
     return 0;
 }
