@@ -53,7 +53,7 @@ static inline uint64_t file_cached_bytes(int descriptor)
 }
 
 /* Calls `visit` for each descriptor of a file without a name: what backs a shared space, and the
- * plain mapping that it is compared with. */
+ * plain mapping that it is compared with. Standard error may be such a file, too. */
 static inline uint64_t nameless_files_sum(uint64_t (*visit)(int descriptor))
 {
     uint64_t sum = 0;
@@ -64,7 +64,7 @@ static inline uint64_t nameless_files_sum(uint64_t (*visit)(int descriptor))
         struct stat status;
         const int descriptor = atoi(entry->d_name);
         const bool is_file = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
-        if (entry->d_name[0] != '.' && is_file && status.st_nlink == 0)
+        if (descriptor > STDERR_FILENO && is_file && status.st_nlink == 0)
             sum += visit(descriptor);
     }
     closedir(folder);
