@@ -171,8 +171,9 @@ static void put_back(struct terrane_space *space, uint32_t block, unsigned order
     tn_lock_release(&space->lock);
 }
 
-/* Takes a dirty run to be given back: pieces first, then the largest and oldest of at most `most`
- * bytes. Returns the dirty bytes that went, 0 if there is none. Locked. */
+/* Takes a dirty run to be given back: pieces first, then the one that waited longest of those with
+ * at most `most` bytes, or simply the largest. Returns the dirty bytes that went, 0 if there is
+ * none. Locked. */
 static size_t take_victim(struct terrane_space *space, size_t most, uint32_t *block,
                           unsigned *order)
 {
@@ -181,7 +182,8 @@ static size_t take_victim(struct terrane_space *space, size_t most, uint32_t *bl
     const size_t pieces = tn_min(tn_max(most, TN_BLOCK_BYTES), tn_bytes_of_order(TN_ORDER_MAX));
     const unsigned order_max = tn_highest_bit(pieces) - TN_BLOCK_SHIFT;
     if (!tn_buddy_take_dirty(&space->buddy, order_max, block, order) &&
-        !tn_warm_take_largest(space, 0, most, block, order))
+        !(most == SIZE_MAX ? tn_warm_take_largest(space, 0, most, block, order)
+                           : tn_warm_take_aged(space, most, block, order)))
         return 0;
     const uint64_t gone = before - tn_space_dirty_bytes(space);
     pool->purges++;
@@ -641,7 +643,10 @@ static uint64_t allowed(struct terrane_space *space, uint64_t now_ns, uint64_t *
         pool->decaying = true;
     }
     const uint64_t dirty = tn_space_dirty_bytes(space);
+    const uint64_t epoch_ns = pool->decay.epoch_start_ns;
     const uint64_t keep = tn_decay_allowed(&pool->decay, now_ns, dirty);
+    if (pool->decay.epoch_start_ns != epoch_ns)
+        pool->epoch++;
     *next_ns = tn_decay_next(&pool->decay, dirty);
     tn_lock_release(&space->lock);
     return keep;
@@ -665,7 +670,7 @@ uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
         return 0;
     const uint64_t keep = allowed(space, now_ns, &next_ns);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
-        (void)purge(space, keep, true);
+        (void)purge(space, keep, keep > 0);
     next_ns = earlier(next_ns, tn_regions_tick(space, now_ns));
     next_ns = earlier(next_ns, tn_budget_step(space, now_ns));
     tn_pool_observe(now_ns);

@@ -31,6 +31,7 @@ struct tn_region_cache {
     _Alignas(64) _Atomic uint64_t stolen_bytes;  /* by anybody: added */
     _Atomic uint64_t stolen[TN_REGION_CLASSES];  /* by threads; added */
     _Atomic uint64_t dropped[TN_REGION_CLASSES]; /* taken out by time, drains and its end; added */
+    _Atomic uint64_t seen[TN_REGION_CLASSES];    /* hits at the last tick; stored by ticks */
 
     struct tn_deque deques[TN_REGION_CLASSES];
 };

@@ -104,28 +104,50 @@ bool tn_regions_steal(struct tn_regions *regions, const struct tn_region_size *s
     return false;
 }
 
-/* Takes the oldest region of the largest class that has at most `most` bytes out of the cache, to
- * the warm lists or to the kernel. Returns its bytes, 0 if there is none. */
-static size_t drop_one(struct tn_region_cache *cache, size_t most, bool keep)
+/* Takes the oldest region of a class out of the cache, to the warm lists or to the kernel. Returns
+ * its bytes, 0 if there is none. */
+static size_t drop(struct tn_region_cache *cache, unsigned class, bool keep)
 {
-    struct terrane_space *space = cache->space;
+    uint32_t block;
+    const size_t bytes = tn_bytes_of_class(cache->space, class);
+    if (!steal_from(cache, class, bytes, &block))
+        return 0;
+    atomic_fetch_add_explicit(&cache->dropped[class], 1, memory_order_relaxed);
+    tn_pool_uncache(cache->space, block, tn_order_of_class(class), bytes, keep);
+    return bytes;
+}
+
+/* Drops a region of the largest class of at most `most` bytes for which `may` says so. */
+static size_t drop_largest(struct tn_region_cache *cache, size_t most, bool keep,
+                           bool (*may)(const struct tn_region_cache *cache, unsigned class))
+{
     for (unsigned class = TN_REGION_CLASSES; class -- > 0;) {
-        uint32_t block;
-        const size_t bytes = tn_bytes_of_class(space, class);
-        if (bytes > most || tn_deque_count(&cache->deques[class]) == 0 ||
-            !steal_from(cache, class, bytes, &block))
+        if (tn_bytes_of_class(cache->space, class) > most || !may(cache, class))
             continue;
-        atomic_fetch_add_explicit(&cache->dropped[class], 1, memory_order_relaxed);
-        tn_pool_uncache(space, block, tn_order_of_class(class), bytes, keep);
-        return bytes;
+        const size_t bytes = drop(cache, class, keep);
+        if (bytes != 0)
+            return bytes;
     }
     return 0;
+}
+
+static bool has_any(const struct tn_region_cache *cache, unsigned class)
+{
+    return tn_deque_count(&cache->deques[class]) > 0;
+}
+
+/* Whether one of them has waited: not if the only one is taken again and again. */
+static bool has_idle(const struct tn_region_cache *cache, unsigned class)
+{
+    const size_t count = tn_deque_count(&cache->deques[class]);
+    return count > 1 ||
+           (count == 1 && tn_read(&cache->hits[class]) == tn_read(&cache->seen[class]));
 }
 
 size_t tn_region_cache_empty(struct tn_region_cache *cache, bool keep)
 {
     size_t total = 0, bytes;
-    while ((bytes = drop_one(cache, SIZE_MAX, keep)) != 0)
+    while ((bytes = drop_largest(cache, SIZE_MAX, keep, has_any)) != 0)
         total += bytes;
     return total;
 }
@@ -190,12 +212,15 @@ static uint64_t fade(struct tn_region_cache *cache, uint64_t now_ns)
     const uint64_t keep = allowed(cache, now_ns, &next_ns);
     uint64_t held = tn_region_cache_bytes(cache);
     while (held > keep) {
-        const size_t gone = drop_one(cache, held - keep, false);
+        const size_t gone = drop_largest(cache, held - keep, false, has_idle);
         if (gone == 0)
             break;
         note_purged(cache, gone);
         held -= tn_min(held, gone);
     }
+    for (unsigned class = 0; class < TN_REGION_CLASSES; class ++)
+        atomic_store_explicit(&cache->seen[class], tn_read(&cache->hits[class]),
+                              memory_order_relaxed);
     return next_ns;
 }
 

@@ -33,6 +33,7 @@ struct tn_pool_state {
     struct tn_decay decay; /* of the dirty bytes in shared lists */
     uint64_t decay_ns;     /* if `decay_set`, else the default */
     uint32_t releases;     /* of all; the clock is asked at some of them */
+    uint8_t epoch;         /* counts epochs of `decay` in which somebody looked */
     bool decay_set;
     bool decaying; /* `decay` has been initialised */
 

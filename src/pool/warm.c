@@ -1,6 +1,7 @@
 /* Lists of warm runs; see warm.h. */
 #include "pool/warm.h"
 
+/* Takes a run off its list; its node remembers the part that is warm. */
 static void unlink_run(struct terrane_space *space, uint32_t block, unsigned order, unsigned part)
 {
     struct tn_pool_state *pool = tn_pool_of(space);
@@ -21,6 +22,7 @@ static void unlink_run(struct terrane_space *space, uint32_t block, unsigned ord
         pool->warm_orders &= ~((uint32_t)1 << order);
     pool->warm_order_bytes[order] -= tn_warm_end(order, part);
     space->warm_bytes -= tn_warm_end(order, part);
+    nodes[block].warm = (uint8_t)part;
 }
 
 void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
@@ -37,6 +39,7 @@ void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, si
     else
         list->oldest = block + 1;
     list->newest = block + 1;
+    nodes[block].warm = pool->epoch;
     pool->warm_parts[order] |= (uint8_t)(1u << part);
     pool->warm_orders |= (uint32_t)1 << order;
     pool->warm_order_bytes[order] += tn_warm_end(order, part);
@@ -47,7 +50,6 @@ static void take_newest(struct terrane_space *space, unsigned order, unsigned pa
 {
     *block = tn_pool_of(space)->warm[order][part].newest - 1;
     unlink_run(space, *block, order, part);
-    space->buddy.nodes[*block].warm = (uint8_t)part;
 }
 
 bool tn_warm_take(struct terrane_space *space, unsigned order, size_t bytes, uint32_t *block)
@@ -92,4 +94,33 @@ bool tn_warm_take_largest(struct terrane_space *space, unsigned least, size_t mo
         orders &= tn_mask32(*order);
     }
     return false;
+}
+
+/* Epochs that a run has waited; wrong by a multiple of 256, which makes it wait for one more. */
+static unsigned age_of(struct terrane_space *space, uint32_t block)
+{
+    return (uint8_t)(tn_pool_of(space)->epoch - space->buddy.nodes[block].warm);
+}
+
+bool tn_warm_take_aged(struct terrane_space *space, size_t most, uint32_t *block, unsigned *order)
+{
+    const struct tn_pool_state *pool = tn_pool_of(space);
+    unsigned best_age = 1, best_part = 0;
+    for (uint32_t orders = pool->warm_orders; orders != 0; orders &= orders - 1) {
+        const unsigned at = tn_lowest_bit(orders);
+        unsigned parts = pool->warm_parts[at] & parts_up_to(at, most);
+        for (; parts != 0; parts &= parts - 1) {
+            const unsigned part = tn_lowest_bit(parts);
+            const uint32_t oldest = pool->warm[at][part].oldest - 1;
+            if (age_of(space, oldest) <= best_age)
+                continue;
+            best_age = age_of(space, oldest);
+            best_part = part;
+            *block = oldest;
+            *order = at;
+        }
+    }
+    if (best_age > 1)
+        unlink_run(space, *block, *order, best_part);
+    return best_age > 1;
 }

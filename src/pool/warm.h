@@ -3,7 +3,8 @@
  *
  * Lists by order and, in each, by how many eighths of the run are warm. A wish takes the run with
  * the fewest that are enough, so that little stays resident behind what it uses; what does is
- * remembered in the run's node until the run comes back. Runs on these lists are used ones for the
+ * remembered in the run's node until the run comes back. While a run waits, its node remembers the
+ * epoch in which it came instead. Runs on these lists are used ones for the
  * buddy; their nodes' links are free for us. All calls are locked. */
 #ifndef TN_WARM_H
 #define TN_WARM_H
@@ -31,6 +32,10 @@ bool tn_warm_take(struct terrane_space *space, unsigned order, size_t bytes, uin
 /* Takes the newest run of just that order and eighth. */
 bool tn_warm_take_exact(struct terrane_space *space, unsigned order, unsigned part,
                         uint32_t *block);
+
+/* Takes the run of at most `most` warm bytes that has waited longest, if it has been here since
+ * before the last epoch but one: what is wanted again and again is left alone. */
+bool tn_warm_take_aged(struct terrane_space *space, size_t most, uint32_t *block, unsigned *order);
 
 /* Takes the oldest run of the largest order there is, of at least `least`, of whose bytes at most
  * `most` are warm. */
