@@ -227,13 +227,13 @@ static void test_fades_on_calls(void **state)
     release(&pool);
     for (unsigned step = 0; step < 50; step++) {
         for (unsigned i = 0; i < 20; i++) {
-            assert_int_equal(terrane_region_acquire(pool.space, 4 * KIB, &small), 0);
+            assert_int_equal(terrane_region_acquire(pool.space, 2 * MIB, &small), 0);
             terrane_region_release(&small);
         }
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
-    assert_true(report(&pool).resident_bytes <= 64 * KIB);
-    assert_true(all_resident(&pool) <= 64 * KIB);
+    assert_true(report(&pool).resident_bytes <= 2 * MIB);
+    assert_true(all_resident(&pool) <= 2 * MIB);
     assert_int_equal(terrane_worker_start(), 0);
     assert_int_equal(terrane_space_destroy(pool.space), 0);
 }
