@@ -25,16 +25,17 @@ enum tn_os_thp { TN_OS_THP_NEVER, TN_OS_THP_MADVISE, TN_OS_THP_ALWAYS };
 
 /* What this machine has. Every false has a fallback, named in tn_os_feature_rows. */
 struct tn_os_features {
-    bool move_keep;        /* mremap leaves the source reserved (MREMAP_DONTUNMAP), Linux 5.7 */
-    bool move_keep_file;   /* the same for shared file mappings, Linux 5.13 */
-    bool populate;         /* MADV_POPULATE_WRITE, Linux 5.14 */
-    bool guard;            /* MADV_GUARD_INSTALL, Linux 6.13 */
-    bool memfd;            /* memfd_create, Linux 3.17 */
-    bool cached;           /* cachestat, Linux 6.5 */
-    enum tn_os_thp thp;    /* transparent huge pages */
-    size_t huge_2m_free;   /* free pages in the 2 MiB pool at the time of the probe */
-    size_t huge_1g_free;   /* the same for 1 GiB */
-    size_t mappings_limit; /* vm.max_map_count */
+    bool move_keep;            /* mremap leaves the source reserved (MREMAP_DONTUNMAP), Linux 5.7 */
+    bool move_keep_file;       /* the same for shared file mappings, Linux 5.13 */
+    bool populate;             /* MADV_POPULATE_WRITE, Linux 5.14 */
+    bool guard;                /* MADV_GUARD_INSTALL, Linux 6.13 */
+    bool memfd;                /* memfd_create, Linux 3.17 */
+    bool cached;               /* cachestat, Linux 6.5 */
+    enum tn_os_thp thp;        /* transparent huge pages */
+    enum tn_os_thp thp_shared; /* the same for memory files */
+    size_t huge_2m_free;       /* free pages in the 2 MiB pool at the time of the probe */
+    size_t huge_1g_free;       /* the same for 1 GiB */
+    size_t mappings_limit;     /* vm.max_map_count */
 };
 
 /* The probe's result; probes at the first call. Any thread. */

@@ -47,6 +47,16 @@ static enum tn_os_thp read_thp(void)
     return strstr(text, "[madvise]") ? TN_OS_THP_MADVISE : TN_OS_THP_NEVER;
 }
 
+/* Some modes ask for no advice, and take it all the same. */
+static enum tn_os_thp read_thp_shared(void)
+{
+    char text[128];
+    read_text("/sys/kernel/mm/transparent_hugepage/shmem_enabled", text, sizeof(text));
+    if (strstr(text, "[always]") || strstr(text, "[within_size]") || strstr(text, "[force]"))
+        return TN_OS_THP_ALWAYS;
+    return strstr(text, "[advise]") ? TN_OS_THP_MADVISE : TN_OS_THP_NEVER;
+}
+
 static bool probe_move_file(char *pages, size_t page)
 {
     int fd;
@@ -84,6 +94,7 @@ static void probe(struct tn_os_features *features)
         tn_os_file_close(fd);
     }
     features->thp = read_thp();
+    features->thp_shared = read_thp_shared();
     features->huge_2m_free =
         read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", 0);
     features->huge_1g_free =
@@ -143,6 +154,8 @@ size_t tn_os_feature_rows(struct tn_os_feature_row *rows, size_t max)
          "elided write-back is not counted; resident budgets look at every page"},
         {"transparent huge pages", "2.6.38", f->thp != TN_OS_THP_NEVER,
          "large objects use ordinary pages"},
+        {"transparent huge pages of memory files", "4.8", f->thp_shared != TN_OS_THP_NEVER,
+         "large objects of memfd spaces use ordinary pages"},
         {"free 2 MiB pages in the kernel's pool", "2.6", f->huge_2m_free > 0,
          "spaces that ask for 2 MiB pages are refused"},
         {"free 1 GiB pages in the kernel's pool", "3.1", f->huge_1g_free > 0,

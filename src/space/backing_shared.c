@@ -267,11 +267,18 @@ static void take_apart(struct terrane_space *space, uint32_t block, unsigned ord
     }
 }
 
-/* A run that was never part of a move or alias: one punch. */
+/* A run that was never part of a move or alias: one punch. Where huge pages were wanted it is
+ * mapped afresh, lest whoever comes next gets 2 MiB for each page that he touches. */
 static void retire_plain(struct terrane_space *space, uint32_t block, unsigned order)
 {
-    const int error = punch(space, tn_block_addr(space, block), tn_bytes_of_order(order));
+    char *addr = tn_block_addr(space, block);
+    const size_t bytes = tn_bytes_of_order(order);
+    const int error = punch(space, addr, bytes);
+    const bool fresh =
+        tn_space_any_huge(space, addr, bytes) && map_extents(space, addr, bytes, block) == 0;
     tn_lock_acquire(&space->lock);
+    if (fresh)
+        tn_space_forget_huge(space, addr, bytes);
     tn_space_put(space, block, order, error == 0 ? TN_RUN_CLEAN : TN_RUN_DIRTY);
     tn_lock_release(&space->lock);
 }

@@ -171,6 +171,16 @@ void tn_space_forget_huge(struct terrane_space *space, char *addr, size_t bytes)
         count_change(space, mark_units(space, first, last, false));
 }
 
+/* Makes [first, last) the part of it from its first advised unit to behind its last one. Locked. */
+static void narrow_to_advised(const struct terrane_space *space, size_t *first, size_t *last)
+{
+    while (*first < *last && !unit_is_huge(space, *first))
+        *first += space->huge_units[*first / 64] == 0 ? 64 - *first % 64 : 1;
+    *first = tn_min(*first, *last);
+    while (*last > *first && !unit_is_huge(space, *last - 1))
+        (*last)--;
+}
+
 /* First unit of [first, last) that is not advised yet. An object that grows in small steps asks for
  * the same units again and again. */
 static size_t skip_advised(struct terrane_space *space, size_t first, size_t last)
@@ -184,9 +194,24 @@ static size_t skip_advised(struct terrane_space *space, size_t first, size_t las
     return first;
 }
 
+/* Scratch files get none for the asking: the file system decides on the size of what it caches. */
+static bool has_huge(const struct terrane_space *space)
+{
+    switch (space->backing) {
+    case TERRANE_BACKING_PRIVATE:
+        return tn_os_features()->thp != TN_OS_THP_NEVER;
+    case TERRANE_BACKING_MEMFD:
+        return tn_os_features()->thp_shared != TN_OS_THP_NEVER &&
+               space->page_bytes == tn_os_page_bytes();
+    case TERRANE_BACKING_SCRATCH:
+        break;
+    }
+    return false;
+}
+
 void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes)
 {
-    if (space->backing != TERRANE_BACKING_PRIVATE || tn_os_features()->thp == TN_OS_THP_NEVER)
+    if (!has_huge(space))
         return;
     const size_t offset = tn_offset_of(space, addr);
     const size_t last = (offset + bytes) >> TN_HUGE_SHIFT;
@@ -202,6 +227,19 @@ void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes)
     tn_lock_acquire(&space->lock);
     count_change(space, mark_units(space, first, last, true));
     tn_lock_release(&space->lock);
+}
+
+bool tn_space_any_huge(struct terrane_space *space, char *addr, size_t bytes)
+{
+    const size_t offset = tn_offset_of(space, addr);
+    size_t first = offset >> TN_HUGE_SHIFT;
+    size_t last = (offset + bytes) >> TN_HUGE_SHIFT;
+    if (first >= last || !has_huge(space))
+        return false;
+    tn_lock_acquire(&space->lock);
+    narrow_to_advised(space, &first, &last);
+    tn_lock_release(&space->lock);
+    return first < last;
 }
 
 /* A run this large may have its last, partly used 2 MiB as a huge page too: at most 5 % more. */
@@ -224,16 +262,6 @@ void tn_space_cool(struct terrane_space *space, char *addr, size_t bytes)
 }
 
 /* ---- reading back whole units of scratch files ---- */
-
-/* Makes [first, last) the part of it from its first advised unit to behind its last one. Locked. */
-static void narrow_to_advised(const struct terrane_space *space, size_t *first, size_t *last)
-{
-    while (*first < *last && !unit_is_huge(space, *first))
-        *first += space->huge_units[*first / 64] == 0 ? 64 - *first % 64 : 1;
-    *first = tn_min(*first, *last);
-    while (*last > *first && !unit_is_huge(space, *last - 1))
-        (*last)--;
-}
 
 static void want_whole(struct terrane_space *space, size_t first, size_t last)
 {

@@ -322,6 +322,9 @@ int tn_space_protect(struct terrane_space *space, uint32_t run, void *addr, size
 /* Asks for huge pages in the whole 2 MiB units of a range. A hint: refusals are ignored. */
 void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes);
 
+/* Whether they were asked for in a whole unit of a range. Takes the lock. */
+bool tn_space_any_huge(struct terrane_space *space, char *addr, size_t bytes);
+
 /* Wants them for the whole 2 MiB units of a run's bytes, and for the last one where little is lost.
  */
 void tn_space_want_huge(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes);

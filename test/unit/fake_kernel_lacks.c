@@ -67,8 +67,8 @@ int __real_tn_os_advise_huge(void *addr, size_t size, bool wanted);
 int __wrap_tn_os_advise_huge(void *addr, size_t size, bool wanted);
 int __wrap_tn_os_advise_huge(void *addr, size_t size, bool wanted)
 {
-    return features.thp != TN_OS_THP_NEVER ? __real_tn_os_advise_huge(addr, size, wanted)
-                                           : refuse();
+    const bool any = features.thp != TN_OS_THP_NEVER || features.thp_shared != TN_OS_THP_NEVER;
+    return any ? __real_tn_os_advise_huge(addr, size, wanted) : refuse();
 }
 
 int __real_tn_os_file_memfd(const char *name, size_t huge_page_bytes, int *fd);
@@ -152,7 +152,8 @@ static struct terrane_stats work(enum terrane_backing backing)
         terrane_heap_destroy(heaps[i]);
         (void)terrane_space_trim(spaces[i]);
         const struct terrane_stats end = stats_of(spaces[i]);
-        EXPECT_THAT(end.mappings == 0 || features.thp != TN_OS_THP_NEVER, "space %u: %llu", i,
+        const enum tn_os_thp thp = backing == MEMFD ? features.thp_shared : features.thp;
+        EXPECT_THAT(end.mappings == 0 || thp != TN_OS_THP_NEVER, "space %u: %llu", i,
                     (unsigned long long)end.mappings);
         EXPECT(end.run_bytes == 0);
         EXPECT(terrane_space_destroy(spaces[i]) == 0);
@@ -175,6 +176,7 @@ static void with_all(void *context)
 static void with_huge_pages(void *context)
 {
     features.thp = thp_found;
+    features.thp_shared = TN_OS_THP_MADVISE; /* advice can be given even if none is followed */
     tn_os_features_override(&features);
     with_all(context);
 }
@@ -299,7 +301,7 @@ int main(void)
         .move_keep = true, .populate = true, .guard = true, .memfd = true, .thp = TN_OS_THP_ALWAYS};
     features = *tn_os_features(); /* probed with nothing refused */
     thp_found = features.thp;
-    features.thp = TN_OS_THP_NEVER;
+    features.thp = features.thp_shared = TN_OS_THP_NEVER;
     tn_os_features_override(&features);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_with_all),
