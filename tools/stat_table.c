@@ -43,6 +43,14 @@ static const struct tn_figures *earlier(const struct stat_view *view, uint32_t i
     return &before->spaces[id];
 }
 
+/* Ends a line without the blanks that its last cell was filled up with. */
+static void end_line(struct text *out)
+{
+    while (out->length > 0 && out->bytes[out->length - 1] == ' ')
+        out->length--;
+    text_print(out, "\n");
+}
+
 /* One figure; returns how many cells of its line are full now. */
 static unsigned cell(const struct stat_view *view, const struct tn_figures *figures,
                      enum tn_figure_group group, size_t index, unsigned filled, struct text *out)
@@ -59,7 +67,7 @@ static unsigned cell(const struct stat_view *view, const struct tn_figures *figu
                RATE_WIDTH, rate);
     if (++filled < CELLS_A_LINE)
         return filled;
-    text_print(out, "\n");
+    end_line(out);
     return 0;
 }
 
@@ -73,7 +81,7 @@ static void figures_of(const struct stat_view *view, const struct tn_figures *fi
             filled = cell(view, figures, (enum tn_figure_group)group, i, filled, out);
     }
     if (filled > 0)
-        text_print(out, "\n");
+        end_line(out);
 }
 
 /* ---- orders ---- */

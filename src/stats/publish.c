@@ -20,6 +20,10 @@ static _Atomic uint32_t turn;
  * turn that finds nothing to do. */
 static _Atomic uint64_t next_ns = NEVER;
 
+/* Whose page it is; 0: there is none. Written under the turn, relaxed: a process reads what it has
+ * written itself, or its parent before the fork. */
+static _Atomic uint32_t page_pid;
+
 /* Under the turn. */
 static struct tn_stat_page *page;     /* NULL: nothing is published */
 static char directory[DIRECTORY_MAX]; /* where its file is; empty for a memfd */
@@ -209,6 +213,7 @@ static void page_init(struct tn_stat_page *made, uint64_t now_ns)
     memset(slots_backed, 0, sizeof(slots_backed));
     slots_backed[0] = slot_bit(0);
     page = made;
+    atomic_store_explicit(&page_pid, own_pid(), memory_order_relaxed);
     snapshot(now_ns);
     head->magic = TN_STAT_MAGIC;
 }
@@ -239,6 +244,7 @@ static void page_forget(void)
 {
     atomic_store_explicit(&tn_pool_observer, NULL, memory_order_relaxed);
     atomic_store_explicit(&next_ns, NEVER, memory_order_relaxed);
+    atomic_store_explicit(&page_pid, 0, memory_order_relaxed);
     (void)tn_os_release(page, page_bytes());
     page = NULL;
     if (directory[0] != '\0')
@@ -248,10 +254,16 @@ static void page_forget(void)
         tn_os_file_close(memfd);
 }
 
-/* Whether there is a page that this process may write to. A page of the parent is let go. */
+/* Whether there is a page that this process may write to. */
 static bool page_is_own(void)
 {
-    if (page != NULL && page->head.pid != own_pid())
+    return atomic_load_explicit(&page_pid, memory_order_relaxed) == own_pid();
+}
+
+/* For calls that the program makes: a page of the parent's is let go. Under the turn. */
+static bool page_own_only(void)
+{
+    if (page != NULL && !page_is_own())
         page_forget();
     return page != NULL;
 }
@@ -260,16 +272,22 @@ static bool page_is_own(void)
 
 bool tn_publish_active(void)
 {
-    return atomic_load_explicit(&next_ns, memory_order_relaxed) != NEVER;
+    return page_is_own();
 }
 
+/* The child of vfork has its parent's memory, and its threads' turns, for its own: so a child must
+ * not change anything here but the time of its next look. */
 void tn_publish_refresh(uint64_t now_ns)
 {
     if (now_ns < atomic_load_explicit(&next_ns, memory_order_relaxed))
         return;
+    if (!page_is_own()) {
+        atomic_store_explicit(&next_ns, now_ns + REFRESH_NS, memory_order_relaxed);
+        return;
+    }
     const int saved_errno = errno;
     if (turn_take()) {
-        if (page_is_own())
+        if (page != NULL)
             snapshot(now_ns);
         turn_give();
     }
@@ -298,7 +316,7 @@ int terrane_stats_publish(const char *dir)
         return -ENAMETOOLONG;
     turn_wait();
     int error = -EALREADY;
-    if (!page_is_own()) {
+    if (!page_own_only()) {
         memcpy(directory, dir == NULL ? "" : dir, length + 1);
         error = page_open();
     }
@@ -309,7 +327,7 @@ int terrane_stats_publish(const char *dir)
 void terrane_stats_refresh(void)
 {
     turn_wait();
-    if (page_is_own())
+    if (page_own_only())
         snapshot(tn_os_clock_ns());
     turn_give();
 }
@@ -317,7 +335,7 @@ void terrane_stats_refresh(void)
 void terrane_stats_unpublish(void)
 {
     turn_wait();
-    if (page_is_own()) {
+    if (page_own_only()) {
         snapshot(tn_os_clock_ns());
         /* release: a reader that knows of the end has the last snapshot */
         atomic_store_explicit(&page->head.state, TN_STAT_ENDED, memory_order_release);

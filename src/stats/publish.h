@@ -5,9 +5,10 @@
  * watched process. A thread that finds another one at it goes on.
  *
  * fork: the page stays the parent's. The child never writes into it: every refresh compares the
- * page's process with the caller's, also where no fork handler told us. A child of the drop-in
- * malloc publishes anew if the page lies in a directory (tn_publish_fork_child); any other child
- * publishes nothing until it says so itself. */
+ * page's process with the caller's, also where no fork handler told us, and after vfork. A child of
+ * the drop-in malloc publishes anew if the page lies in a directory (tn_publish_fork_child); any
+ * other child publishes nothing until it says so itself, and its first call of terrane_stats_ lets
+ * go what it has inherited. */
 #ifndef TN_PUBLISH_H
 #define TN_PUBLISH_H
 

@@ -151,6 +151,17 @@ refused "there is no process $pid" -- "$pid"
 figures "./terrane-stat.$pid" "${same_counts/ended\"] is False/ended\"] is True}"
 rm "terrane-stat.$pid"
 
+# ---- a process that has another number, and another root, than it sees itself ----
+if unshare -pmf --mount-proc true 2>/dev/null; then
+    mkdir inside
+    start counts.out unshare -pmf --mount-proc sh -c '
+        mount -t tmpfs none inside && exec ./counts "$PWD/inside"'
+    inner=$(pgrep -P "$pid")
+    [ -z "$(ls inside)" ] || fail "the page can be seen from outside"
+    figures "$inner" "assert r['pid'] == $inner$same_counts"
+    stop KILL "$inner"
+fi
+
 # ---- OpenMetrics ----
 expect_status 0 "$terrane" stat --openmetrics "$library"
 for checker in "$build/test/api/stats_as_text" "$build/release/test/api/stats_as_text"; do
