@@ -487,6 +487,9 @@ static int in_parents_memory(void *context)
 static void test_vfork(void **state)
 {
     (void)state;
+#if defined(__SANITIZE_THREAD__) /* it takes parent and child for one thread */
+    skip();
+#endif
     static char stack[65536] __attribute__((aligned(64)));
     assert_int_equal(terrane_stats_publish(NULL), 0);
     const int fd = page_descriptor();
