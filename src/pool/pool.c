@@ -358,9 +358,9 @@ static size_t dirty_budget(struct terrane_space *space)
     return tn_max(DIRTY_MIN_BYTES, share);
 }
 
-/* Puts a plain run on the warm lists. Returns how many releases there have been. */
-static uint32_t keep_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
-                         bool region)
+/* Puts a plain run on the warm lists. Returns whether it is time to look at the clock. */
+static bool keep_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
+                     bool region)
 {
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
     /* Behind the order that its bytes need there is something only if the kernel refused to take
@@ -378,9 +378,10 @@ static uint32_t keep_run(struct terrane_space *space, uint32_t block, unsigned o
         tn_warm_put(space, block, used, bytes);
     }
     tn_pool_note(space);
-    const uint32_t releases = ++tn_pool_of(space)->releases;
+    const bool look = ++tn_pool_of(space)->releases % RELEASES_PER_LOOK == 0 ||
+                      tn_pool_decay_ns(space) == TN_DECAY_AT_ONCE;
     tn_lock_release(&space->lock);
-    return releases;
+    return look;
 }
 
 /* Gives a run back that cannot be kept warm. */
@@ -428,7 +429,7 @@ void tn_pool_count_regions(struct terrane_space *space, int change)
 
 void tn_pool_keep(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
-    if (keep_run(space, block, order, bytes, true) % RELEASES_PER_LOOK == 0)
+    if (keep_run(space, block, order, bytes, true))
         (void)tn_pool_tick(space, tn_os_clock_ns());
 }
 

@@ -54,11 +54,13 @@ struct tn_regions *tn_regions_of(struct terrane_space *space)
     regions->space = space;
     regions->serial = 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
     regions->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_REGIONS);
-    atomic_init(&regions->cache_bytes, space->foreign ? 0 : CACHE_BYTES);
+    atomic_init(&regions->cache_wanted, CACHE_BYTES);
     space->regions_release = regions_release;
     tn_fork_need();
-    if (tn_space_publish(&space->regions, regions))
+    if (tn_space_publish(&space->regions, regions)) {
+        tn_regions_bound(regions);
         return regions;
+    }
     (void)tn_os_release(memory, regions_bytes()); /* another thread was faster */
     return tn_regions_if_any(space);
 }
@@ -237,9 +239,19 @@ uint64_t tn_regions_tick(struct terrane_space *space, uint64_t now_ns)
     return next_ns;
 }
 
+void tn_regions_bound(struct tn_regions *regions)
+{
+    struct terrane_space *space = regions->space;
+    tn_lock_acquire(&space->lock);
+    const bool none = space->foreign || tn_pool_decay_ns(space) == TN_DECAY_AT_ONCE;
+    const size_t wanted = atomic_load_explicit(&regions->cache_wanted, memory_order_relaxed);
+    atomic_store_explicit(&regions->cache_bytes, none ? 0 : wanted, memory_order_relaxed);
+    tn_lock_release(&space->lock);
+}
+
 void tn_regions_decay_set(struct terrane_space *space, uint64_t decay_ns, uint64_t now_ns)
 {
-    const struct tn_regions *regions = tn_regions_if_any(space);
+    struct tn_regions *regions = tn_regions_if_any(space);
     const uint32_t count = regions != NULL ? cache_count(regions) : 0;
     tn_lock_acquire(&space->lock);
     for (uint32_t i = 0; i < count; i++) {
@@ -247,6 +259,8 @@ void tn_regions_decay_set(struct terrane_space *space, uint64_t decay_ns, uint64
         regions->caches[i]->decaying = true;
     }
     tn_lock_release(&space->lock);
+    if (regions != NULL)
+        tn_regions_bound(regions);
 }
 
 /* ---- pressure ---- */
@@ -300,7 +314,7 @@ static void orphan(struct tn_regions *regions)
     const uintptr_t me = tn_thread_mark();
     const bool foreign = regions->space->foreign;
     if (foreign)
-        atomic_store_explicit(&regions->cache_bytes, 0, memory_order_relaxed);
+        tn_regions_bound(regions);
     const uint32_t count = cache_count(regions);
     for (uint32_t i = 0; i < count; i++) {
         struct tn_region_cache *cache = regions->caches[i];

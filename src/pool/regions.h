@@ -103,9 +103,10 @@ struct tn_regions {
     terrane_pressure *pressure;
     void *pressure_context;
 
-    _Atomic uint32_t count;     /* caches there are; release, with acquire by who walks */
-    _Atomic size_t cache_bytes; /* most in one cache; relaxed */
-    _Atomic uint64_t resizes;   /* relaxed */
+    _Atomic uint32_t count;      /* caches there are; release, with acquire by who walks */
+    _Atomic size_t cache_wanted; /* most in one cache, as the user set it; relaxed */
+    _Atomic size_t cache_bytes;  /* the same, or 0 where nothing may be cached; relaxed */
+    _Atomic uint64_t resizes;    /* relaxed */
     _Atomic uint64_t uncached_steals[TN_CACHED_ORDERS];   /* by threads without a cache; relaxed */
     struct tn_region_cache *caches[TN_REGION_CACHES_MAX]; /* constant below `count` */
 };
@@ -131,6 +132,9 @@ bool tn_regions_steal(struct tn_regions *regions, const struct tn_region_size *s
 /* What fades in caches; as tn_pool_tick. */
 uint64_t tn_regions_tick(struct terrane_space *space, uint64_t now_ns);
 void tn_regions_decay_set(struct terrane_space *space, uint64_t decay_ns, uint64_t now_ns);
+
+/* Says anew how much caches may hold: nothing where memory fades at once, nor of the parent's. */
+void tn_regions_bound(struct tn_regions *regions);
 
 /* Asks the pressure callback after a limit refused `bytes` `tries` times; true: it is worth another
  * try. */

@@ -23,9 +23,10 @@ void terrane_pool_set_cache(struct terrane_space *space, size_t bytes)
 {
     space = chosen(space);
     struct tn_regions *regions = space != NULL ? tn_regions_of(space) : NULL;
-    if (regions == NULL || space->foreign)
-        return; /* without memory for caches, and for the parent's regions, there are none */
-    atomic_store_explicit(&regions->cache_bytes, bytes, memory_order_relaxed);
+    if (regions == NULL)
+        return; /* without memory for caches there are none */
+    atomic_store_explicit(&regions->cache_wanted, bytes, memory_order_relaxed);
+    tn_regions_bound(regions);
     (void)tn_regions_drain(space);
 }
 

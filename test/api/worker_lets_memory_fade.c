@@ -118,6 +118,28 @@ static void test_late_release(void **state)
     assert_int_equal(terrane_space_destroy(space), 0);
 }
 
+/* With no time to fade in there is nothing to be done later, by a worker or by anybody. */
+static void test_at_once(void **state)
+{
+    (void)state;
+    struct terrane_space *space = make();
+    terrane_worker_stop();
+    use(space);
+    assert_true(warm_bytes(space) > 0);
+    terrane_pool_set_decay(space, 0);
+    assert_int_equal(warm_bytes(space), 0);
+    use(space);
+    terrane_pool_set_cache(space, (size_t)1 << 30);
+    use(space);
+    assert_int_equal(warm_bytes(space), 0);
+    terrane_pool_set_decay(space, DECAY_MS);
+    use(space);
+    assert_true(warm_bytes(space) > 0);
+    assert_int_equal(terrane_worker_start(), 0);
+    assert_true(fades(space, 10 * DECAY_MS));
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
 /* ---- start and stop ---- */
 
 static void test_stop(void **state)
@@ -276,13 +298,10 @@ int main(void)
     if (ends_by != NULL)
         end_now(ends_by);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fades_alone),
-        cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_signals_blocked),
-        cmocka_unit_test(test_stops_race),
-        cmocka_unit_test(test_fork),
-        cmocka_unit_test(test_spaces_end),
-        cmocka_unit_test(test_process_ends),
+        cmocka_unit_test(test_fades_alone),  cmocka_unit_test(test_at_once),
+        cmocka_unit_test(test_stop),         cmocka_unit_test(test_signals_blocked),
+        cmocka_unit_test(test_stops_race),   cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_spaces_end),   cmocka_unit_test(test_process_ends),
         cmocka_unit_test(test_late_release),
     };
     return RUN_TESTS(tests);
