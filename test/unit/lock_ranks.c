@@ -15,7 +15,7 @@
 #define ROUNDS  20000
 
 static struct tn_lock low = TN_LOCK_INIT(TN_RANK_HEAPS);
-static struct tn_lock middle = TN_LOCK_INIT(TN_RANK_REGISTRY);
+static struct tn_lock middle = TN_LOCK_INIT(TN_RANK_HEAP);
 static struct tn_lock high = TN_LOCK_INIT(TN_RANK_SPACE);
 static struct tn_lock high_peer = TN_LOCK_INIT(TN_RANK_SPACE);
 
