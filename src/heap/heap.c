@@ -113,6 +113,8 @@ static struct terrane_heap *struct_create(struct tn_heap_table *table)
         errno = ENOMEM;
     } else {
         heap = memory;
+        /* Once, before it has an id: a fork takes it from then on. */
+        heap->large_lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_HEAP);
         heap->id = table->count++;
         /* release; pairs with the acquire in tn_heap_by_id */
         atomic_store_explicit(&table->at[heap->id], heap, memory_order_release);
@@ -161,7 +163,6 @@ static struct terrane_heap *create(struct terrane_space *space,
     heap->fresh_ratio = options->fresh_ratio;
     heap->fresh_debt = 0;
     heap->guard_rate = 0;
-    heap->large_lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_HEAP);
     init_lists(heap);
     tn_cache_init(heap);
     if (hardened && heap->quarantine == NULL && tn_hardened_init(heap) != 0) {
