@@ -6,9 +6,11 @@
 #include "api_test.h"
 #include "test_threads.h"
 
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #define ORDER_WORDS (sizeof(struct terrane_order_stats) / sizeof(uint64_t))
 #define RUN         ((size_t)65536)
@@ -504,6 +506,50 @@ static void test_elided(void **state)
         skip();
 }
 
+/* Each page is written once and read by nobody, so what is no longer in memory was evicted. */
+static void test_evicted(void **state)
+{
+    (void)state;
+    enum { COUNT = 64 };
+    const size_t bytes = 16 * RUN, budget = 16 * MIB;
+    struct statfs medium;
+    if (statfs(scratch_dir(), &medium) == 0 && medium.f_type == TMPFS_MAGIC)
+        skip(); /* there is nothing to write out to */
+    struct terrane_region regions[COUNT];
+    struct terrane_pool_stats now;
+    begin(TERRANE_BACKING_SCRATCH, 0);
+    assert_int_equal(terrane_pool_set_resident_budget(space, budget), 0);
+    model.budget_bytes = budget;
+    compare("a budget");
+    for (size_t i = 0; i < COUNT; i++)
+        regions[i] = acquire(bytes);
+    uint64_t resident = 0, evicted = UINT64_MAX;
+    for (int tries = 0; tries < 200; tries++) { /* until the worker has nothing to do */
+        terrane_pool_stats(space, &now);
+        if (now.evicted_bytes == evicted && resident <= budget)
+            break;
+        evicted = now.evicted_bytes;
+        usleep(200000);
+        resident = 0;
+        for (size_t i = 0; i < COUNT; i++)
+            resident += resident_of(regions[i].data, bytes);
+    }
+    assert_true(resident <= budget);
+    const uint64_t gone = COUNT * bytes - resident;
+    assert_true(now.evicted_bytes <= gone);
+    assert_true(now.evicted_bytes >=
+                gone - gone / 16); /* the kernel may have dropped some itself */
+    assert_int_equal(now.resident_bytes, COUNT * bytes); /* what may have pages, or had */
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(((char *)regions[i].data)[bytes - 1], 1);
+        terrane_region_release(&regions[i]);
+    }
+    assert_int_equal(terrane_pool_set_resident_budget(space, 0), 0);
+    terrane_pool_stats(space, &now);
+    assert_int_equal(now.budget_bytes, 0);
+    end();
+}
+
 /* ---- resizes, and runs of heaps ---- */
 
 static void test_resizes(void **state)
@@ -584,10 +630,11 @@ static void test_decay_purges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_supply),        cmocka_unit_test(test_caches),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_pages_are_real),
-        cmocka_unit_test(test_elided),        cmocka_unit_test(test_resizes),
-        cmocka_unit_test(test_runs_of_heaps), cmocka_unit_test(test_decay_purges),
+        cmocka_unit_test(test_supply),       cmocka_unit_test(test_caches),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_pages_are_real),
+        cmocka_unit_test(test_elided),       cmocka_unit_test(test_evicted),
+        cmocka_unit_test(test_resizes),      cmocka_unit_test(test_runs_of_heaps),
+        cmocka_unit_test(test_decay_purges),
     };
     return RUN_TESTS(tests);
 }
