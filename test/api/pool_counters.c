@@ -536,9 +536,9 @@ static void test_evicted(void **state)
     }
     assert_true(resident <= budget);
     const uint64_t gone = COUNT * bytes - resident;
-    assert_true(now.evicted_bytes <= gone);
-    assert_true(now.evicted_bytes >=
-                gone - gone / 16); /* the kernel may have dropped some itself */
+    /* A page may go while it is being written and come back; the kernel may drop some itself. */
+    assert_true(now.evicted_bytes <= gone + gone / 16);
+    assert_true(now.evicted_bytes >= gone - gone / 16);
     assert_int_equal(now.resident_bytes, COUNT * bytes); /* what may have pages, or had */
     for (size_t i = 0; i < COUNT; i++) {
         assert_int_equal(((char *)regions[i].data)[bytes - 1], 1);
