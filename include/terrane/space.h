@@ -36,12 +36,15 @@ struct terrane_space_options {
     size_t limit_bytes;      /* most bytes of runs handed out at a time; 0: none */
     size_t mappings_budget;  /* most kernel mappings; 0: half of vm.max_map_count */
     size_t move_min_bytes;   /* smaller objects are copied, not moved; 0: measured at run time */
+    /* Private and memfd: 1 + the memory node that pages come from as long as it has any; 0: that of
+     * the thread that touches them first. */
+    unsigned numa_node_plus_one;
 };
 
 /* Creates a space. `options` may be NULL for a private one with defaults.
- * Errors: -EINVAL (options contradict each other), -ENOMEM (no addresses), -ENOSPC, -EMFILE,
- * -ENOTSUP (no such huge page here), -EFBIG (no file may be as large as the window: RLIMIT_FSIZE),
- * or what opening the scratch file gave (-ENOENT, -EACCES ...).
+ * Errors: -EINVAL (options contradict each other, no such memory node), -ENOMEM (no addresses),
+ * -ENOSPC, -EMFILE, -ENOTSUP (no such huge page here), -EFBIG (no file may be as large as the
+ * window: RLIMIT_FSIZE), or what opening the scratch file gave (-ENOENT, -EACCES ...).
  * The caller owns the space. Cost: a few system calls, whatever the window's size. */
 TERRANE_API int terrane_space_create(const struct terrane_space_options *options,
                                      struct terrane_space **out);

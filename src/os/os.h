@@ -58,6 +58,13 @@ size_t tn_os_feature_rows(struct tn_os_feature_row *rows, size_t max);
 /* Size of an ordinary page; no probe. */
 size_t tn_os_page_bytes(void);
 
+/* Memory nodes that this process may take pages from: the highest one plus one. 1 where all memory
+ * is alike or nothing is known. Asks once. */
+unsigned tn_os_nodes(void);
+
+/* The memory node of the processor that the calling thread runs on. */
+unsigned tn_os_node_now(void);
+
 /* Bytes of RAM; no probe. */
 size_t tn_os_memory_bytes(void);
 
@@ -115,6 +122,10 @@ enum tn_os_access { TN_OS_NONE, TN_OS_READ, TN_OS_WRITE };
 
 /* Sets what the process may do to a range. -ENOMEM. */
 int tn_os_protect(void *addr, size_t size, enum tn_os_access access);
+
+/* Takes the pages of a private or memfd range from one memory node as long as it has any. -ENOTSUP
+ * (no such verb here, or a sandbox forbids it), -ENOMEM. */
+int tn_os_place(void *addr, size_t size, unsigned node);
 
 /* Asks for (or against) transparent huge pages. -ENOMEM, -ENOTSUP. */
 int tn_os_advise_huge(void *addr, size_t size, bool wanted);

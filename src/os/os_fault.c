@@ -19,6 +19,7 @@
     X(populate, (void *addr, size_t size), (addr, size))                                           \
     X(move, (void *from, void *to, size_t size), (from, to, size))                                 \
     X(protect, (void *addr, size_t size, enum tn_os_access access), (addr, size, access))          \
+    X(place, (void *addr, size_t size, unsigned node), (addr, size, node))                         \
     X(advise_huge, (void *addr, size_t size, bool wanted), (addr, size, wanted))                   \
     X(guard, (void *addr, size_t size), (addr, size))                                              \
     X(unguard, (void *addr, size_t size), (addr, size))                                            \

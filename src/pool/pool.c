@@ -248,6 +248,8 @@ static int take_run(struct terrane_space *space, const struct tn_wish *wish, uns
         if (wish->warm ? take_warm(space, wish, out) : take_any(space, wish, slack, out)) {
             tn_pool_count_out(space, out->order, wish->bytes);
             struct tn_order_counts *counts = &tn_pool_of(space)->counts[out->order];
+            if (out->zero)
+                tn_warm_settle(space, out->block, wish->bytes);
             counts->refills += out->zero;
             counts->dirty_hits += !out->zero;
         } else {
@@ -337,7 +339,7 @@ int tn_pool_take_kept(struct terrane_space *space, unsigned order, size_t bytes,
 {
     tn_lock_acquire(&space->lock);
     int error = -EAGAIN;
-    if ((tn_pool_of(space)->warm_parts[order] >> tn_warm_part(order, bytes) & 1) != 0)
+    if (tn_warm_has(space, order, tn_warm_part(order, bytes)))
         error = tn_space_charge(space, bytes);
     if (error == 0) {
         (void)tn_warm_take_exact(space, order, tn_warm_part(order, bytes), block);

@@ -8,6 +8,7 @@
 #include "pool/budget.h"
 #include "pool/decay_worker.h"
 #include "pool/regions.h"
+#include "pool/warm.h"
 
 #include <errno.h>
 
@@ -233,7 +234,8 @@ void terrane_region_release(struct terrane_region *region)
     (void)end_state(space, block);
     *region = (struct terrane_region){NULL, 0};
     const struct tn_region_row *row = tn_region_row(space, block);
-    if (TN_LIKELY(row->class != TN_CLASS_UNCACHED && tn_pool_keepable(space, block))) {
+    if (TN_LIKELY(row->class != TN_CLASS_UNCACHED && tn_pool_keepable(space, block) &&
+                  tn_warm_is_local(space, block))) {
         struct tn_region_cache *cache = tn_region_cache_mine(space);
         const size_t most =
             atomic_load_explicit(&tn_regions_if_any(space)->cache_bytes, memory_order_relaxed);

@@ -12,6 +12,15 @@ struct tn_warm_list {
 };
 #define TN_PARTS 8
 
+/* The warm runs whose pages come from one memory node. */
+struct tn_warm_set {
+    struct tn_warm_list lists[TN_ORDERS][TN_PARTS]; /* by order and used part */
+    uint8_t parts[TN_ORDERS];                       /* bit p: list p of the order has a run */
+    uint32_t orders;                                /* bit k: a list of order k has a run */
+};
+
+_Static_assert(sizeof(struct tn_warm_set) <= TN_NODE_ROOM_BYTES, "the space has room for it");
+
 /* Counters of the runs of one order. */
 struct tn_order_counts {
     uint64_t acquires;
@@ -25,9 +34,7 @@ struct tn_order_counts {
 };
 
 struct tn_pool_state {
-    struct tn_warm_list warm[TN_ORDERS][TN_PARTS]; /* warm runs by order and used part */
-    uint8_t warm_parts[TN_ORDERS];                 /* bit p: list p of the order has a run */
-    uint32_t warm_orders;                          /* bit k: a list of order k has a run */
+    struct tn_warm_set warm; /* of the first memory node; the others' are in space->node_room */
     uint64_t warm_order_bytes[TN_ORDERS];
 
     struct tn_decay decay; /* of the dirty bytes in shared lists */

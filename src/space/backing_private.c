@@ -33,6 +33,8 @@ static bool make_fresh(const struct terrane_space *space, char *addr, size_t byt
 {
     if (tn_os_map_private(addr, bytes) != 0)
         return false;
+    if (space->numa_node >= 0) /* else it would not merge */
+        (void)tn_os_place(addr, bytes, (unsigned)space->numa_node);
     if (space->lazy_commit)
         (void)tn_os_protect(addr, bytes, TN_OS_NONE); /* refused: stays charged, still correct */
     return true;

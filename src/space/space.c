@@ -17,9 +17,9 @@
 /* Rows of tables made accessible at a time under strict overcommit: 64 MiB of blocks. */
 #define TABLE_STEP_BLOCKS 1024u
 
-static const size_t row_bytes[TN_TABLES] = {TN_ROW_NODES,  TN_ROW_MINI, TN_ROW_BLOCKS,
-                                            TN_ROW_REMOTE, TN_ROW_HELD, TN_ROW_REGIONS,
-                                            TN_ROW_EXTENTS};
+static const size_t row_bytes[TN_TABLES] = {TN_ROW_NODES,   TN_ROW_MINI, TN_ROW_BLOCKS,
+                                            TN_ROW_REMOTE,  TN_ROW_HELD, TN_ROW_REGIONS,
+                                            TN_ROW_EXTENTS, TN_ROW_HOMES};
 
 /* The default space lives here, so that malloc can start without memory. */
 static struct terrane_space default_space;
@@ -33,14 +33,26 @@ static size_t huge_unit_bytes(size_t blocks)
     return tn_round_up((blocks >> TN_HUGE_ORDER) / 8 + 8, tn_os_page_bytes());
 }
 
+static size_t node_room_bytes(const struct terrane_space *space)
+{
+    return tn_round_up((space->nodes - 1) * (size_t)TN_NODE_ROOM_BYTES, tn_os_page_bytes());
+}
+
+static bool has_table(const struct terrane_space *space, unsigned table)
+{
+    if (table == TN_TABLE_EXTENTS)
+        return space->backing != TERRANE_BACKING_PRIVATE;
+    return table != TN_TABLE_HOMES || space->nodes > 1;
+}
+
 /* Bytes of all tables for `blocks` blocks, and where each starts. */
-static size_t lay_out(size_t blocks, bool shared, size_t starts[TN_TABLES])
+static size_t lay_out(const struct terrane_space *space, size_t blocks, size_t starts[TN_TABLES])
 {
     const size_t page = tn_os_page_bytes();
-    size_t at = huge_unit_bytes(blocks);
+    size_t at = huge_unit_bytes(blocks) + node_room_bytes(space);
     for (unsigned table = 0; table < TN_TABLES; table++) {
         starts[table] = at;
-        if (table != TN_TABLE_EXTENTS || shared)
+        if (has_table(space, table))
             at += tn_round_up(blocks * row_bytes[table], page);
     }
     return at;
@@ -67,7 +79,7 @@ static int reserve_aligned(struct terrane_space *space, size_t bytes, size_t ali
 {
     size_t starts[TN_TABLES];
     const size_t blocks = bytes >> TN_BLOCK_SHIFT;
-    const size_t front = lay_out(blocks, space->backing != TERRANE_BACKING_PRIVATE, starts);
+    const size_t front = lay_out(space, blocks, starts);
     void *start;
     const int error = tn_os_reserve(front + bytes, front, align, &start);
     if (error != 0)
@@ -77,6 +89,7 @@ static int reserve_aligned(struct terrane_space *space, size_t bytes, size_t ali
     space->base = space->reservation + front;
     space->block_count = (uint32_t)blocks;
     space->huge_units = start;
+    space->node_room = space->reservation + huge_unit_bytes(blocks);
     for (unsigned table = 0; table < TN_TABLES; table++)
         space->tables[table] = space->reservation + starts[table];
     return 0;
@@ -142,7 +155,8 @@ static int make_accessible(struct terrane_space *space)
     const int error = tn_os_protect(space->reservation, tables, TN_OS_READ);
     if (error != 0)
         return error;
-    return tn_os_commit(space->reservation, huge_unit_bytes(space->block_count));
+    return tn_os_commit(space->reservation,
+                        huge_unit_bytes(space->block_count) + node_room_bytes(space));
 }
 
 static void init_tables(struct terrane_space *space, const struct terrane_space_options *options)
@@ -165,6 +179,9 @@ static int build(struct terrane_space *space, const struct terrane_space_options
     error = make_accessible(space);
     if (error == 0 && space->fd >= 0)
         error = map_file(space);
+    if (error == 0 && space->numa_node >= 0) /* where it is refused, pages come from anywhere */
+        (void)tn_os_place(space->base, (size_t)space->block_count << TN_BLOCK_SHIFT,
+                          (unsigned)space->numa_node);
     if (error == 0) {
         init_tables(space, options);
         error = tn_registry_add(space);
@@ -186,6 +203,8 @@ static int init_space(struct terrane_space *space, const struct terrane_space_op
         options->backing == TERRANE_BACKING_SCRATCH || options->huge_page_bytes != 0;
     atomic_init(&space->limit_bytes, options->limit_bytes != 0 ? options->limit_bytes : SIZE_MAX);
     space->move_min_bytes = options->move_min_bytes;
+    space->numa_node = (int)options->numa_node_plus_one - 1;
+    space->nodes = space->numa_node < 0 ? (uint32_t)tn_min(tn_os_nodes(), TN_NODES_MAX) : 1;
     space->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_SPACE);
     if (!private) {
         tn_atfork_need(); /* the child must not take it for its own */
@@ -202,6 +221,8 @@ static int init_space(struct terrane_space *space, const struct terrane_space_op
 static bool valid_options(const struct terrane_space_options *options)
 {
     const size_t huge = options->huge_page_bytes;
+    if (options->numa_node_plus_one > tn_os_nodes())
+        return false;
     switch (options->backing) {
     case TERRANE_BACKING_PRIVATE:
         return huge == 0 && options->scratch_dir == NULL;
@@ -209,7 +230,7 @@ static bool valid_options(const struct terrane_space_options *options)
         return (huge == 0 || huge == TN_HUGE_BYTES || huge == TN_GIB) &&
                options->scratch_dir == NULL;
     case TERRANE_BACKING_SCRATCH:
-        return huge == 0 && options->scratch_dir != NULL;
+        return huge == 0 && options->scratch_dir != NULL && options->numa_node_plus_one == 0;
     }
     return false;
 }
@@ -293,7 +314,7 @@ int tn_space_reach(struct terrane_space *space, uint64_t upto)
     const size_t page = tn_os_page_bytes();
     const size_t blocks = tn_min(tn_round_up(upto, TABLE_STEP_BLOCKS), space->block_count);
     for (unsigned table = 0; table < TN_TABLES; table++) {
-        if (table == TN_TABLE_EXTENTS && space->fd < 0)
+        if (!has_table(space, table))
             continue;
         const size_t bytes = tn_round_up(blocks * row_bytes[table], page);
         const int error = tn_os_commit(space->tables[table], bytes);

@@ -51,6 +51,7 @@ enum tn_table {
     TN_TABLE_HELD,    /* heap: bits of objects in quarantine (hardened heaps) */
     TN_TABLE_REGIONS, /* pool: struct tn_region_row */
     TN_TABLE_EXTENTS, /* shared backings: struct tn_extent */
+    TN_TABLE_HOMES,   /* pool, with several memory nodes: the one that a run's pages come from */
     TN_TABLES
 };
 #define TN_ROW_NODES   12
@@ -60,6 +61,7 @@ enum tn_table {
 #define TN_ROW_HELD    512
 #define TN_ROW_REGIONS 16
 #define TN_ROW_EXTENTS 8
+#define TN_ROW_HOMES   1
 
 /* What is counted; read without the lock. The order is that of struct terrane_stats. */
 enum tn_counter {
@@ -98,8 +100,13 @@ enum tn_pool_counter {
     TN_POOL_COUNTERS
 };
 
-/* Room for what the pool keeps of each space: struct tn_pool_state, guarded by the space's lock. */
+/* Room for what the pool keeps of each space: struct tn_pool_state, guarded by the space's lock;
+ * and for what it keeps of each memory node but the first. */
 #define TN_POOL_ROOM_BYTES 8192
+#define TN_NODE_ROOM_BYTES 2048
+
+/* Memory nodes that are told apart; a node above them counts as the first. */
+#define TN_NODES_MAX 64
 
 struct terrane_space {
     /* Constant after creation. */
@@ -114,6 +121,9 @@ struct terrane_space {
     int fd;            /* shared backings, else -1 */
     size_t page_bytes; /* of this space: ordinary or huge */
     size_t move_min_bytes; /* 0: measured */
+    uint32_t nodes;        /* memory nodes that pages come from; 1 where placement is no question */
+    int numa_node;         /* the node whose pages are preferred; -1: none */
+    char *node_room;       /* of the pool, for each node but the first */
     char *reservation;     /* the whole reservation: tables and blocks */
     size_t reservation_bytes;
     char *tables[TN_TABLES];
