@@ -17,6 +17,7 @@
 
 #define PLAYERS 4
 #define SPACES  4 /* private, memfd, scratch, and private again */
+#define SCRATCH 2
 #define SLOTS   24
 #define MAIL    32 /* parcels under way to one player */
 #define ROUNDS  5
@@ -263,19 +264,30 @@ static void move_object(struct player *player, struct slot *slot, size_t what)
     }
 }
 
+/* Keeps the scratch file's space to a few bytes of memory, or no longer. */
+static void set_budget(struct player *player)
+{
+    static const size_t budgets[] = {0, (size_t)1 << 20, (size_t)8 << 20};
+    const unsigned space = (unsigned)draw(player, SPACES);
+    const int error = terrane_pool_set_resident_budget(spaces[space], budgets[draw(player, 3)]);
+    EXPECT_THAT(error == (space == SCRATCH ? 0 : -EINVAL), "%d", error);
+}
+
 /* Once in a while somebody changes what holds for all. */
 static void move_setting(struct player *player)
 {
     static const uint64_t decays[] = {0, 20, 1000, UINT64_MAX};
     static const size_t caches[] = {0, (size_t)1 << 20, (size_t)64 << 20};
     struct terrane_space *space = spaces[draw(player, SPACES)];
-    const size_t what = draw(player, 10);
+    const size_t what = draw(player, 12);
     if (what < 4)
         (void)terrane_pool_purge(space);
     else if (what < 7)
         terrane_pool_set_decay(space, decays[draw(player, 4)]);
-    else
+    else if (what < 10)
         terrane_pool_set_cache(space, caches[draw(player, 3)]);
+    else
+        set_budget(player);
 }
 
 static void move(struct player *player)

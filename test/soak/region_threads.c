@@ -153,7 +153,9 @@ static void change_settings(struct seeds *seeds)
 {
     static const uint64_t decays[] = {0, 50, 1000};
     struct terrane_space *space = spaces[draw_space(seeds)];
-    if (seeds_chance(seeds, 30))
+    if (space == spaces[2] && seeds_chance(seeds, 50))
+        EXPECT(terrane_pool_set_resident_budget(space, (size_t)seeds_below(seeds, 3) << 22) == 0);
+    else if (seeds_chance(seeds, 30))
         (void)terrane_pool_purge(space);
     else if (seeds_chance(seeds, 50))
         terrane_pool_set_decay(space, decays[seeds_below(seeds, 3)]);
