@@ -3,6 +3,7 @@
 
 #include "base/base.h"
 #include "os/os.h"
+#include "pool/budget.h"
 #include "pool/fork.h"
 #include "pool/pool.h"
 
@@ -46,22 +47,34 @@ static void set_state(uint32_t to)
 
 /* ---- rounds ---- */
 
-/* Looks at all spaces. Returns when the first of them wants to be looked at again, 0: none does.
- * No fork comes in the middle of a look: what it has in hand would be lost to the child. */
+/* The earlier of two times, of which 0 is none. */
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return b_ns == 0 || (a_ns != 0 && a_ns < b_ns) ? a_ns : b_ns;
+}
+
+/* No fork comes in the middle of a look: what it has in hand would be lost to the child. But one
+ * may come while a budget waits for the disk: its space is foreign to the child. */
+static uint64_t look_at(uint32_t id)
+{
+    tn_lock_acquire(&tn_fork_lock);
+    struct terrane_space *space = tn_space_visit(id);
+    uint64_t next_ns = space != NULL ? tn_pool_tick(space, tn_os_clock_ns()) : 0;
+    tn_lock_release(&tn_fork_lock);
+    if (space == NULL)
+        return 0;
+    next_ns = earlier(next_ns, tn_budget_step(space, tn_os_clock_ns()));
+    tn_space_leave(id);
+    return next_ns;
+}
+
+/* Looks at all spaces. Returns when the first of them wants to be looked at again, 0: none does. */
 static uint64_t look_at_all(void)
 {
     uint64_t next_ns = 0;
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
-        if (tn_space_at(id) == NULL)
-            continue;
-        tn_lock_acquire(&tn_fork_lock);
-        struct terrane_space *space = tn_space_visit(id);
-        const uint64_t wanted_ns = space != NULL ? tn_pool_tick(space, tn_os_clock_ns()) : 0;
-        if (space != NULL)
-            tn_space_leave(id);
-        tn_lock_release(&tn_fork_lock);
-        if (wanted_ns != 0 && (next_ns == 0 || wanted_ns < next_ns))
-            next_ns = wanted_ns;
+        if (tn_space_at(id) != NULL)
+            next_ns = earlier(next_ns, look_at(id));
     }
     return next_ns;
 }

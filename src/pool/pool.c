@@ -661,11 +661,6 @@ size_t tn_pool_shed(struct terrane_space *space, size_t bytes)
     return dirty == 0 ? 0 : purge(space, dirty - tn_min(bytes, dirty), false);
 }
 
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-    return b_ns == 0 || (a_ns != 0 && a_ns < b_ns) ? a_ns : b_ns;
-}
-
 uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
 {
     uint64_t next_ns;
@@ -674,10 +669,9 @@ uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
     const uint64_t keep = allowed(space, now_ns, &next_ns);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
         (void)purge(space, keep, keep > 0);
-    next_ns = earlier(next_ns, tn_regions_tick(space, now_ns));
-    next_ns = earlier(next_ns, tn_budget_step(space, now_ns));
+    const uint64_t cached_ns = tn_regions_tick(space, now_ns);
     tn_pool_observe(now_ns);
-    return next_ns;
+    return next_ns == 0 || (cached_ns != 0 && cached_ns < next_ns) ? cached_ns : next_ns;
 }
 
 size_t tn_pool_trim(struct terrane_space *space)

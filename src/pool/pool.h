@@ -110,9 +110,8 @@ bool tn_region_in_use(const struct terrane_space *space, const void *pointer);
 /* Gives about so many bytes of shared dirty runs back, if there are as many; returns the bytes. */
 size_t tn_pool_shed(struct terrane_space *space, size_t bytes);
 
-/* One bounded step of what time asks for: lets warm runs fade, in shared lists and caches, and
- * keeps the resident budget. Returns when it wants to be called again (tn_os_clock_ns), 0: not
- * before something is released. */
+/* One bounded step of what time asks for: lets warm runs fade, in shared lists and caches. Returns
+ * when it wants to be called again (tn_os_clock_ns), 0: not before something is released. */
 uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns);
 
 /* Sets the time in which unwanted warm memory fades; 0: at once, UINT64_MAX: never. */
