@@ -31,6 +31,7 @@
     X(file_memfd, (const char *name, size_t huge, int *fd), (name, huge, fd))                      \
     X(file_scratch, (const char *dir, int *fd), (dir, fd))                                         \
     X(file_open, (const char *path, bool create, int *fd), (path, create, fd))                     \
+    X(file_create, (const char *path, int *fd), (path, fd))                                        \
     X(file_resize, (int fd, uint64_t size), (fd, size))                                            \
     X(file_reserve, (int fd, uint64_t offset, uint64_t size), (fd, offset, size))                  \
     X(file_punch, (int fd, uint64_t offset, uint64_t size), (fd, offset, size))                    \
