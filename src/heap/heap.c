@@ -82,9 +82,8 @@ static struct tn_heap_table *table_of(struct terrane_space *space)
         return NULL;
     table = memory;
     table->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_HEAPS);
-    space->heaps_release = table_release;
     tn_atfork_add(TN_ATFORK_HEAPS, &fork_part);
-    if (tn_space_publish(&space->heaps, table))
+    if (tn_space_publish(&space->heaps, table, &space->heaps_release, table_release))
         return table;
     (void)tn_os_release(memory, table_bytes()); /* another thread was faster */
     return table_if_any(space);

@@ -55,9 +55,8 @@ struct tn_regions *tn_regions_of(struct terrane_space *space)
     regions->serial = 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed);
     regions->lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_REGIONS);
     atomic_init(&regions->cache_wanted, CACHE_BYTES);
-    space->regions_release = regions_release;
     tn_fork_need();
-    if (tn_space_publish(&space->regions, regions)) {
+    if (tn_space_publish(&space->regions, regions, &space->regions_release, regions_release)) {
         tn_regions_bound(regions);
         return regions;
     }

@@ -117,13 +117,16 @@ void tn_space_leave(uint32_t id)
         tn_os_wake_all(&visitors[id]);
 }
 
-bool tn_space_publish(void *_Atomic *pointer, void *thing)
+bool tn_space_publish(void *_Atomic *pointer, void *thing, tn_space_end **end, tn_space_end *by)
 {
     tn_lock_acquire(&tn_registry_lock);
     /* relaxed: written under the lock only */
     const bool first = atomic_load_explicit(pointer, memory_order_relaxed) == NULL;
-    if (first) /* release; pairs with the acquire of its readers */
+    if (first) {
+        *end = by;
+        /* release; pairs with the acquire of its readers */
         atomic_store_explicit(pointer, thing, memory_order_release);
+    }
     tn_lock_release(&tn_registry_lock);
     return first;
 }

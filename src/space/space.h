@@ -108,6 +108,9 @@ enum tn_pool_counter {
 /* Memory nodes that are told apart; a node above them counts as the first. */
 #define TN_NODES_MAX 64
 
+/* Ends what an upper floor keeps of a space that is destroyed. */
+typedef void tn_space_end(struct terrane_space *space);
+
 struct terrane_space {
     /* Constant after creation. */
     char *base;           /* block 0 */
@@ -141,14 +144,14 @@ struct terrane_space {
 
     _Atomic uint64_t pool_counters[TN_POOL_COUNTERS]; /* relaxed, by atomic adds */
 
-    _Atomic size_t limit_bytes; /* SIZE_MAX: none; relaxed */
-    void *_Atomic regions;      /* pool floor: threads' caches of regions, once there are any */
-    void (*regions_release)(struct terrane_space *space); /* ends them; constant once they exist */
-    void *_Atomic heaps; /* heap floor: its table of heaps in this space */
-    void (*heaps_release)(struct terrane_space *space); /* ends it; constant once it exists */
+    _Atomic size_t limit_bytes;    /* SIZE_MAX: none; relaxed */
+    void *_Atomic regions;         /* pool floor: threads' caches of regions, once there are any */
+    tn_space_end *regions_release; /* ends them; constant once they exist */
+    void *_Atomic heaps;           /* heap floor: its table of heaps in this space */
+    tn_space_end *heaps_release;   /* ends it; constant once it exists */
 
     struct tn_budget *_Atomic budget; /* pool floor: its resident budget, or NULL */
-    void (*budget_release)(struct terrane_space *space); /* as above */
+    tn_space_end *budget_release;     /* as above */
 };
 
 /* What differs between backings. Arguments were checked by space.c; errors as at the tn_space_
@@ -197,9 +200,10 @@ struct terrane_space *tn_space_at(uint32_t id);
 struct terrane_space *tn_space_visit(uint32_t id);
 void tn_space_leave(uint32_t id);
 
-/* Makes known what an upper floor keeps of a space, in one of the space's pointers: never during a
- * fork, whose thread holds the locks of all that is known. False: there is such a thing already. */
-bool tn_space_publish(void *_Atomic *pointer, void *thing);
+/* Makes known what an upper floor keeps of a space, in one of the space's pointers, and that `by`
+ * ends it: never during a fork, whose thread holds the locks of all that is known. False: there is
+ * such a thing already. */
+bool tn_space_publish(void *_Atomic *pointer, void *thing, tn_space_end **end, tn_space_end *by);
 
 /* The default space if it exists, else NULL. */
 struct terrane_space *tn_space_default_if_any(void);
