@@ -31,7 +31,7 @@
  * - in steal, after its compare-and-swap: the element is the thief's, and lost with it.
  *
  * So each frozen thread takes at most one element along, and none is ever in two hands: who is
- * frozen does not come back for it. A later owner calls tn_deque_adopt first. */
+ * frozen does not come back for it. tn_deque_adopt comes before a later owner. */
 #ifndef TN_DEQUE_H
 #define TN_DEQUE_H
 
@@ -166,9 +166,8 @@ static inline size_t tn_deque_count(const struct tn_deque *deque)
     return bottom > top ? (size_t)(bottom - top) : 0;
 }
 
-/* The caller is the new owner of a deque whose owner is gone, and whatever handed it over ordered
- * the two. Only after fork can bottom be below top; it is brought up. relaxed: it shows no element.
- */
+/* The owner of the deque is gone, and what will hand it to another one orders the two. Only after
+ * fork can bottom be below top; it is brought up. relaxed: it shows no element. */
 static inline void tn_deque_adopt(struct tn_deque *deque)
 {
     const uint64_t top = TN_DEQUE_LOAD(&deque->top, memory_order_relaxed);

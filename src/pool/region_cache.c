@@ -1,8 +1,9 @@
 /* Which cache a thread has in which space; see region_cache.h.
  *
- * A thread remembers the space that it used last, and behind that a page with one entry a space.
- * Entries name the serial number of their space, because a space may end and another take its id
- * and its address while the thread knows nothing of it. */
+ * A thread remembers the space that it used last, and behind that one entry a space: of the first
+ * space in itself, because most threads use no other and births should be cheap, of others in pages
+ * of their own. Entries name the serial number of their space, because a space may end and another
+ * take its id and its address while the thread knows nothing of it. */
 #include "pool/region_cache.h"
 
 #include "os/os.h"
@@ -22,7 +23,12 @@ static __thread struct {
     struct tn_region_cache *cache;
 } last;
 
-static __thread struct entry *entries; /* TN_SPACES_MAX */
+/* Of the first space; its id stays the first space's also when that has ended. */
+static __thread struct entry home;
+static __thread uint32_t home_id;
+
+static __thread struct entry *entries; /* TN_SPACES_MAX, of other spaces; NULL: none yet */
+static __thread bool begun;            /* the thread's key has a value */
 static __thread bool ended;            /* the thread's key has been destroyed */
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -48,16 +54,30 @@ static void make_key(void)
 
 static bool thread_begins(void)
 {
-    void *memory;
     (void)pthread_once(&key_once, make_key);
-    if (ended || !key_made || tn_os_allocate(entries_bytes(), &memory) != 0)
-        return false;
-    if (pthread_setspecific(key, memory) != 0) {
-        (void)tn_os_release(memory, entries_bytes());
-        return false;
+    begun = !ended && key_made && pthread_setspecific(key, &home) == 0;
+    return begun;
+}
+
+/* The entry of a space whose regions have this number; NULL: no memory. */
+static struct entry *entry_of(const struct terrane_space *space, uint64_t serial)
+{
+    void *memory;
+    if (home.serial == 0) {
+        home.serial = serial;
+        home_id = space->id;
     }
-    entries = memory;
-    return true;
+    if (home.serial == serial)
+        return &home;
+    if (entries == NULL) {
+        if (tn_os_allocate(entries_bytes(), &memory) != 0)
+            return NULL;
+        entries = memory;
+    }
+    struct entry *entry = &entries[space->id];
+    if (entry->serial != serial)
+        *entry = (struct entry){serial, NULL};
+    return entry;
 }
 
 /* ---- caches ---- */
@@ -91,11 +111,8 @@ static struct tn_region_cache *obtain(struct tn_regions *regions)
         regions->unused = cache->unused;
     else
         cache = make(regions);
-    if (cache != NULL) {
+    if (cache != NULL)
         cache->owner = tn_thread_mark();
-        for (unsigned class = 0; class < TN_REGION_CLASSES; class ++)
-            tn_deque_adopt(&cache->deques[class]);
-    }
     tn_lock_release(&regions->lock);
     return cache;
 }
@@ -103,16 +120,17 @@ static struct tn_region_cache *obtain(struct tn_regions *regions)
 static struct tn_region_cache *find(struct terrane_space *space)
 {
     struct tn_regions *regions = tn_regions_of(space);
-    if (regions == NULL || ended || (entries == NULL && !thread_begins()))
+    if (regions == NULL || ended || (!begun && !thread_begins()))
         return NULL;
-    struct entry *entry = &entries[space->id];
-    if (entry->serial != regions->serial)
-        *entry = (struct entry){regions->serial, obtain(regions)};
+    struct entry *entry = entry_of(space, regions->serial);
+    if (entry == NULL)
+        return NULL;
+    if (entry->cache == NULL)
+        entry->cache = obtain(regions);
+    /* All may be taken: it asks again when the thread comes back from another space. */
     last.space = space;
     last.serial = regions->serial;
     last.cache = entry->cache;
-    if (entry->cache == NULL)
-        entry->serial = 0; /* all are taken: ask again when the thread comes back to the space */
     return entry->cache;
 }
 
@@ -136,21 +154,28 @@ static void leave(struct tn_regions *regions, struct tn_region_cache *cache)
     tn_lock_release(&regions->lock);
 }
 
-void tn_region_caches_leave(void)
+/* The entry's space may have ended, and another may have its id. */
+static void leave_entry(struct entry *entry, uint32_t id)
 {
-    if (entries == NULL)
-        return;
-    last.space = NULL;
-    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
-        if (entries[id].serial == 0)
-            continue;
+    if (entry->cache != NULL) {
         struct terrane_space *space = tn_space_visit(id);
         struct tn_regions *regions = space != NULL ? tn_regions_if_any(space) : NULL;
-        if (regions != NULL && regions->serial == entries[id].serial)
-            leave(regions, entries[id].cache);
+        if (regions != NULL && regions->serial == entry->serial)
+            leave(regions, entry->cache);
         if (space != NULL)
             tn_space_leave(id);
     }
+    *entry = (struct entry){0, NULL};
+}
+
+void tn_region_caches_leave(void)
+{
+    last.space = NULL;
+    leave_entry(&home, home_id);
+    if (entries == NULL)
+        return;
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++)
+        leave_entry(&entries[id], id);
     (void)tn_os_release(entries, entries_bytes());
     entries = NULL;
 }

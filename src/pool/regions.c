@@ -118,25 +118,6 @@ static size_t drop(struct tn_region_cache *cache, unsigned class, bool keep)
     return bytes;
 }
 
-/* Drops a region of the largest class of at most `most` bytes for which `may` says so. */
-static size_t drop_largest(struct tn_region_cache *cache, size_t most, bool keep,
-                           bool (*may)(const struct tn_region_cache *cache, unsigned class))
-{
-    for (unsigned class = TN_REGION_CLASSES; class -- > 0;) {
-        if (tn_bytes_of_class(cache->space, class) > most || !may(cache, class))
-            continue;
-        const size_t bytes = drop(cache, class, keep);
-        if (bytes != 0)
-            return bytes;
-    }
-    return 0;
-}
-
-static bool has_any(const struct tn_region_cache *cache, unsigned class)
-{
-    return tn_deque_count(&cache->deques[class]) > 0;
-}
-
 /* Whether one of them has waited: not if the only one is taken again and again. */
 static bool has_idle(const struct tn_region_cache *cache, unsigned class)
 {
@@ -145,11 +126,29 @@ static bool has_idle(const struct tn_region_cache *cache, unsigned class)
            (count == 1 && tn_read(&cache->hits[class]) == tn_read(&cache->seen[class]));
 }
 
+/* Drops an idle region of the largest class of at most `most` bytes to the kernel. */
+static size_t drop_idle(struct tn_region_cache *cache, size_t most)
+{
+    for (unsigned class = TN_REGION_CLASSES; class -- > 0;) {
+        if (tn_bytes_of_class(cache->space, class) > most || !has_idle(cache, class))
+            continue;
+        const size_t bytes = drop(cache, class, false);
+        if (bytes != 0)
+            return bytes;
+    }
+    return 0;
+}
+
+/* Bytes are counted before a region comes in and after it went out: none means none. */
 size_t tn_region_cache_empty(struct tn_region_cache *cache, bool keep)
 {
     size_t total = 0, bytes;
-    while ((bytes = drop_largest(cache, SIZE_MAX, keep, has_any)) != 0)
-        total += bytes;
+    if (tn_region_cache_bytes(cache) == 0)
+        return 0;
+    for (unsigned class = 0; class < TN_REGION_CLASSES; class ++) {
+        while (tn_deque_count(&cache->deques[class]) > 0 && (bytes = drop(cache, class, keep)) != 0)
+            total += bytes;
+    }
     return total;
 }
 
@@ -213,7 +212,7 @@ static uint64_t fade(struct tn_region_cache *cache, uint64_t now_ns)
     const uint64_t keep = allowed(cache, now_ns, &next_ns);
     uint64_t held = tn_region_cache_bytes(cache);
     while (held > keep) {
-        const size_t gone = drop_largest(cache, held - keep, false, has_idle);
+        const size_t gone = drop_idle(cache, held - keep);
         if (gone == 0)
             break;
         note_purged(cache, gone);
@@ -322,6 +321,8 @@ static void orphan(struct tn_regions *regions)
         settle_counts(cache);
         if (cache->owner == me || cache->owner == 0)
             continue;
+        for (unsigned class = 0; class < TN_REGION_CLASSES; class ++)
+            tn_deque_adopt(&cache->deques[class]);
         cache->owner = 0;
         cache->unused = regions->unused;
         regions->unused = cache;
