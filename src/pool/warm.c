@@ -99,7 +99,7 @@ bool tn_warm_take(struct terrane_space *space, unsigned order, size_t bytes, uin
 {
     const unsigned least = tn_warm_part(order, bytes);
     const unsigned first = node_now(space);
-    struct tn_warm_set *warmest = NULL;
+    struct tn_warm_set *warmest = set_after(space, first, 0);
     for (unsigned step = 0; step < space->nodes; step++) {
         struct tn_warm_set *set = set_after(space, first, step);
         const unsigned enough = set->parts[order] & ~tn_mask32(least);
@@ -107,7 +107,7 @@ bool tn_warm_take(struct terrane_space *space, unsigned order, size_t bytes, uin
             take_newest(space, set, order, tn_lowest_bit(enough), block);
             return true;
         }
-        if (warmest == NULL || set->parts[order] > warmest->parts[order])
+        if (set->parts[order] > warmest->parts[order])
             warmest = set;
     }
     if (warmest->parts[order] == 0)
