@@ -20,16 +20,14 @@ static const char *words_of(const struct tn_figure *row, uint64_t value)
     return row->bytes ? words_bytes(value) : words_count(value);
 }
 
-/* "+12.3 MiB/s"; empty where there is no rate, or none yet. */
-static void rate_of(const struct stat_view *view, const struct tn_figure *row, uint64_t now,
-                    uint64_t before, char rate[static RATE_WIDTH + 8])
+/* How much of it came in a second; 0 where it does not rise. */
+static uint64_t rate_of(const struct stat_view *view, const struct tn_figure *row, uint64_t now,
+                        uint64_t before)
 {
-    rate[0] = '\0';
     if (row->kind != TN_FIGURE_RISING || now <= before)
-        return;
+        return 0;
     const double seconds = (double)(view->now->time_ns - view->before->time_ns) / SECOND_NS;
-    const uint64_t a_second = (uint64_t)((double)(now - before) / seconds + 0.5);
-    snprintf(rate, RATE_WIDTH + 8, "+%s/s", words_of(row, a_second));
+    return (uint64_t)((double)(now - before) / seconds + 0.5);
 }
 
 /* The space as it was before; NULL: nothing to compare with. A later space may have its number, and
@@ -61,8 +59,11 @@ static unsigned cell(const struct stat_view *view, const struct tn_figures *figu
         return filled;
     const struct tn_figures *before = earlier(view, (uint32_t)figures->id);
     char rate[RATE_WIDTH + 8] = "";
+    uint64_t a_second = 0;
     if (before != NULL)
-        rate_of(view, row, value, tn_figure_words(before, group, 0)[index], rate);
+        a_second = rate_of(view, row, value, tn_figure_words(before, group, 0)[index]);
+    if (a_second > 0)
+        snprintf(rate, sizeof(rate), "+%s/s", words_of(row, a_second));
     text_print(out, "  %-*s %*s %-*s", NAME_WIDTH, row->name, VALUE_WIDTH, words_of(row, value),
                RATE_WIDTH, rate);
     if (++filled < CELLS_A_LINE)
@@ -137,8 +138,30 @@ static void order_line(const struct tn_figures *figures, enum tn_figure_group gr
     text_print(out, "\n");
 }
 
+/* What came in a second, of all orders together. */
+static void rate_line(const struct stat_view *view, const struct tn_figures *figures, bool bytes,
+                      struct text *out)
+{
+    const struct tn_figures *before = earlier(view, (uint32_t)figures->id);
+    const struct tn_figure_rows *table = tn_figure_rows(TN_GROUP_TOTAL);
+    if (before == NULL)
+        return;
+    const uint64_t *now = tn_figure_words(figures, TN_GROUP_TOTAL, 0);
+    const uint64_t *then = tn_figure_words(before, TN_GROUP_TOTAL, 0);
+    text_print(out, "  %-8s", "a second");
+    for (size_t i = 0; i < table->count; i++) {
+        const struct tn_figure *row = &table->rows[i];
+        if (row->bytes == bytes && row->kind == TN_FIGURE_RISING)
+            print_short(rate_of(view, row, now[i], then[i]), bytes, out);
+        else if (row->bytes == bytes)
+            text_print(out, "%*s", COLUMN_WIDTH, "");
+    }
+    end_line(out);
+}
+
 /* The counts of all orders, or their bytes. */
-static void orders_of(const struct tn_figures *figures, bool bytes, struct text *out)
+static void orders_of(const struct stat_view *view, const struct tn_figures *figures, bool bytes,
+                      struct text *out)
 {
     const struct tn_figure_rows *table = tn_figure_rows(TN_GROUP_ORDER);
     text_print(out, "\n  %-8s", bytes ? "bytes in" : "runs of");
@@ -155,6 +178,7 @@ static void orders_of(const struct tn_figures *figures, bool bytes, struct text 
             order_line(figures, TN_GROUP_ORDER, order, bytes, out);
     }
     order_line(figures, TN_GROUP_TOTAL, 0, bytes, out);
+    rate_line(view, figures, bytes, out);
 }
 
 /* ---- the whole ---- */
@@ -185,8 +209,8 @@ void stat_table(const struct stat_view *view, struct text *out)
         text_print(out, "\nspace %u, %s\n", (unsigned)id, tn_backing_name(figures->backing));
         figures_of(view, figures, out);
         if (!is_untouched(figures, TN_GROUP_TOTAL, 0)) {
-            orders_of(figures, false, out);
-            orders_of(figures, true, out);
+            orders_of(view, figures, false, out);
+            orders_of(view, figures, true, out);
         }
         spaces++;
     }

@@ -248,7 +248,7 @@ watcher=$!
 sleep 0.7
 stop KILL "$pid"
 wait "$watcher" || fail "the watcher failed: $(tail -3 watched)"
-expect_words watched "the process has ended" "/s"
+expect_words watched "the process has ended" "/s" "a second"
 [ "$(grep -c '^process' watched)" -ge 4 ] || fail "too few tables"
 refused "there is no process $pid" -- "$pid"
 
