@@ -215,6 +215,8 @@ static void child_live(struct worker *worker)
     EXPECT(terrane_region_acquire(spaces[2], 1, &region) == -EPERM);
     for (unsigned i = 0; i < 200; i++)
         step(worker);
+    for (unsigned i = 0; i < SPACES && seeds_chance(&worker->seeds, 50); i++)
+        EXPECT(terrane_space_destroy(spaces[i]) == 0);
     _exit(0);
 }
 
@@ -242,7 +244,7 @@ static void *work(void *context)
     struct worker worker = {.seeds = seeds_stream(soak_seed, atomic_fetch_add(&births, 1))};
     for (unsigned i = 0; i < SPACES; i++)
         EXPECT(terrane_heap_create(spaces[i], NULL, &worker.heaps[i]) == 0);
-    const uint64_t life = 50 + seeds_below(&worker.seeds, 3000);
+    const uint64_t life = 50 + seeds_below(&worker.seeds, 1500);
     for (uint64_t i = 0; i < life && time(NULL) < end; i++) {
         step(&worker);
         if (seeds_below(&worker.seeds, 1000) == 0)
@@ -320,16 +322,16 @@ int main(void)
     const time_t stop = time(NULL) + seconds;
     setvbuf(stdout, NULL, _IONBF, 0);
     soak_seed = seeds_announce("region_threads");
-    spaces_create();
     for (unsigned workers = 2; time(NULL) < stop; workers = workers == 8 ? 2 : 2 * workers) {
-        run_for(seconds < 30 ? seconds / 3 : 10, workers);
+        spaces_create(); /* anew, so that first uses are many, and ids are used again */
+        run_for(seconds < 15 ? seconds / 3 : 5, workers);
         quiet_check();
+        spaces_destroy();
         printf("%u at a time, %llu threads, %llu steps, %llu moves, %llu refusals, %llu forks, "
                "%zu MiB resident\n",
                workers, (unsigned long long)births, (unsigned long long)steps,
                (unsigned long long)moves, (unsigned long long)refusals, (unsigned long long)forks,
                resident_bytes() >> 20);
     }
-    spaces_destroy();
     return 0;
 }
