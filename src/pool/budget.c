@@ -38,6 +38,9 @@
 
 #define NS_PER_MS 1000000u
 
+/* From this budget on pages come in 2 MiB at once, as they go. */
+#define WHOLE_FROM (16 * TN_MIB)
+
 /* Pieces that one step looks at. */
 #define STEP_VISITS 4096u
 
@@ -279,6 +282,9 @@ void tn_budget_set(struct terrane_space *space, size_t bytes)
     struct tn_budget *budget = budget_of(space);
     if (budget == NULL)
         return;
+    atomic_store_explicit(&space->whole_pieces,
+                          bytes >= WHOLE_FROM && tn_os_features()->thp != TN_OS_THP_NEVER,
+                          memory_order_relaxed);
     atomic_store_explicit(&budget->due_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&budget->limit_bytes, bytes, memory_order_relaxed);
 }

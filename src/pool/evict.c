@@ -162,9 +162,9 @@ static void read_back_whole(const struct tn_step *step, uint32_t piece)
     if (ranges_of(step, piece, 1, &range, 1) != 1 || range.bytes != TN_PIECE_BYTES ||
         range.offset % TN_PIECE_BYTES != 0)
         return;
-    tn_space_advise_whole(step->space, addr, TN_PIECE_BYTES, true);
+    tn_space_advise_huge(step->space, addr, TN_PIECE_BYTES);
     if (tn_os_file_backed(step->space->fd, range.offset, range.bytes, &backed) != 0 || !backed)
-        tn_space_advise_whole(step->space, addr, TN_PIECE_BYTES, false);
+        tn_space_unwant_huge(step->space, addr, TN_PIECE_BYTES);
 }
 
 /* ---- the hands ---- */

@@ -86,7 +86,7 @@ unsigned tn_space_file_ranges(struct terrane_space *space, struct tn_block_range
 
 /* A page of a scratch file that is not in memory is read alone: what the kernel would read around
  * it is up to several MiB, mostly of holes, and would count as used memory. Whether huge pages are
- * wanted says whether its 2 MiB are read (tn_space_advise_whole); all else says no, so that
+ * wanted says whether its 2 MiB are read (tn_space_unwant_huge); all else says no, so that
  * neighbours are one mapping. */
 int tn_space_map_file(struct terrane_space *space, char *addr, size_t bytes, uint64_t offset)
 {
@@ -146,7 +146,8 @@ static int punch_file(struct terrane_space *space, uint64_t offset, uint64_t byt
         atomic_fetch_add_explicit(&space->pool_counters[TN_POOL_ELIDED_BYTES], elided,
                                   memory_order_relaxed);
         /* after the punch: who wants it looks for holes after he has said so */
-        tn_space_advise_whole(space, space->base + offset, bytes, false);
+        if (space->backing == TERRANE_BACKING_SCRATCH)
+            tn_space_unwant_huge(space, space->base + offset, bytes);
     }
     return error;
 }
@@ -406,6 +407,8 @@ static int shared_move(struct terrane_space *from_space, char *from, struct terr
     int error = tn_os_move(from, to, bytes);
     if (error != 0) /* it spans several mappings, or there is no room for more */
         error = map_shown(to_space, from, to, bytes);
+    else if (to_space->backing == TERRANE_BACKING_SCRATCH) /* the advice has moved along */
+        (void)tn_os_advise_huge(to, bytes, false);
     if (error == 0)
         show(to_space, from, to, bytes);
     else
@@ -455,6 +458,8 @@ static int shared_exchange(struct terrane_space *space, char *a, char *b, size_t
         const uint8_t flags = TN_RUN_REMAPPED | TN_RUN_SHOWN;
         tn_run_note(space, tn_block_of(space, a), flags, ALIAS_MAPPINGS);
         tn_run_note(space, tn_block_of(space, b), flags, ALIAS_MAPPINGS);
+        tn_space_forget_huge(space, a, bytes);
+        tn_space_forget_huge(space, b, bytes);
     }
     tn_lock_release(&space->lock);
     if (error != 0)

@@ -194,7 +194,8 @@ static size_t skip_advised(struct terrane_space *space, size_t first, size_t las
     return first;
 }
 
-/* Scratch files get none for the asking: the file system decides on the size of what it caches. */
+/* Of scratch files the file system decides on the size of what it caches; but with a resident
+ * budget it is asked for 2 MiB at a time, which come and go at a third of the cost. */
 static bool has_huge(const struct terrane_space *space)
 {
     switch (space->backing) {
@@ -204,7 +205,7 @@ static bool has_huge(const struct terrane_space *space)
         return tn_os_features()->thp_shared != TN_OS_THP_NEVER &&
                space->page_bytes == tn_os_page_bytes();
     case TERRANE_BACKING_SCRATCH:
-        break;
+        return atomic_load_explicit(&space->whole_pieces, memory_order_relaxed);
     }
     return false;
 }
@@ -250,7 +251,10 @@ void tn_space_want_huge(struct terrane_space *space, uint32_t block, unsigned or
     if (bytes < TN_HUGE_BYTES)
         return;
     size_t wanted = tn_round_down(bytes, TN_HUGE_BYTES);
-    if (bytes >= HUGE_TAIL_FROM)
+    /* Of a file no byte more than there is room for; and what was moved shows others' extents. */
+    if (space->backing == TERRANE_BACKING_SCRATCH && space->buddy.nodes[block].flags != 0)
+        return;
+    if (bytes >= HUGE_TAIL_FROM && space->backing != TERRANE_BACKING_SCRATCH)
         wanted = tn_min(tn_round_up(bytes + bytes / 32, TN_HUGE_BYTES), tn_bytes_of_order(order));
     tn_space_advise_huge(space, tn_block_addr(space, block), wanted);
 }
@@ -261,27 +265,11 @@ void tn_space_cool(struct terrane_space *space, char *addr, size_t bytes)
         tn_os_cool(addr, bytes);
 }
 
-/* ---- reading back whole units of scratch files ---- */
-
-static void want_whole(struct terrane_space *space, size_t first, size_t last)
+void tn_space_unwant_huge(struct terrane_space *space, char *addr, size_t bytes)
 {
-    tn_lock_acquire(&space->lock);
-    while (first < last && unit_is_huge(space, first))
-        first++;
-    tn_lock_release(&space->lock);
-    if (first == last || !tn_mappings_take(space, GUARD_MAPPINGS))
-        return;
-    tn_mappings_give(space, GUARD_MAPPINGS); /* the exact change is counted below */
-    if (tn_os_advise_huge(space->base + (first << TN_HUGE_SHIFT), (last - first) << TN_HUGE_SHIFT,
-                          true) != 0)
-        return;
-    tn_lock_acquire(&space->lock);
-    count_change(space, mark_units(space, first, last, true));
-    tn_lock_release(&space->lock);
-}
-
-static void want_single(struct terrane_space *space, size_t first, size_t last)
-{
+    const size_t offset = tn_offset_of(space, addr);
+    size_t first = offset >> TN_HUGE_SHIFT;
+    size_t last = (offset + bytes + TN_HUGE_BYTES - 1) >> TN_HUGE_SHIFT;
     tn_lock_acquire(&space->lock);
     narrow_to_advised(space, &first, &last);
     tn_lock_release(&space->lock);
@@ -291,17 +279,4 @@ static void want_single(struct terrane_space *space, size_t first, size_t last)
     tn_lock_acquire(&space->lock);
     count_change(space, mark_units(space, first, last, false));
     tn_lock_release(&space->lock);
-}
-
-void tn_space_advise_whole(struct terrane_space *space, char *addr, size_t bytes, bool wanted)
-{
-    if (space->backing != TERRANE_BACKING_SCRATCH)
-        return;
-    const size_t offset = tn_offset_of(space, addr);
-    const size_t first = offset >> TN_HUGE_SHIFT;
-    const size_t last = (offset + bytes + TN_HUGE_BYTES - 1) >> TN_HUGE_SHIFT;
-    if (wanted)
-        want_whole(space, first, last);
-    else
-        want_single(space, first, last);
 }

@@ -151,6 +151,7 @@ struct terrane_space {
     tn_space_end *heaps_release;   /* ends it; constant once it exists */
 
     struct tn_budget *_Atomic budget; /* pool floor: its resident budget, or NULL */
+    _Atomic bool whole_pieces;        /* relaxed; scratch: large runs are wanted in 2 MiB at once */
     tn_space_end *budget_release;     /* as above */
 };
 
@@ -333,7 +334,8 @@ unsigned tn_space_file_ranges(struct terrane_space *space, struct tn_block_range
 int tn_space_protect(struct terrane_space *space, uint32_t run, void *addr, size_t bytes,
                      bool readable, bool writable);
 
-/* Asks for huge pages in the whole 2 MiB units of a range. A hint: refusals are ignored. */
+/* Asks for huge pages in the whole 2 MiB units of a committed range. A hint: refusals are ignored.
+ */
 void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes);
 
 /* Whether they were asked for in a whole unit of a range. Takes the lock. */
@@ -346,11 +348,10 @@ void tn_space_want_huge(struct terrane_space *space, uint32_t block, unsigned or
 /* Says that a range will not be needed soon. A hint. */
 void tn_space_cool(struct terrane_space *space, char *addr, size_t bytes);
 
-/* Scratch spaces: whether pages of a range that are not in memory are read with the rest of their
- * 2 MiB of the window and the file. Wanted only where all of these are in use, since a store into
- * one of them makes the file system find room for all. The range covers whole units, or (not
- * wanted) the units that it lies in. A hint: refusals are ignored. */
-void tn_space_advise_whole(struct terrane_space *space, char *addr, size_t bytes, bool wanted);
+/* Scratch spaces: no longer wants them in all units that a range lies in. They are wanted only
+ * where the file has room for all of their pages, since a store to one makes the file system find
+ * room for all. A hint. */
+void tn_space_unwant_huge(struct terrane_space *space, char *addr, size_t bytes);
 
 /* Makes pages fault on access; their contents are gone. Retiring the run, which starts at block
  * `run`, undoes it. -ENOMEM. */

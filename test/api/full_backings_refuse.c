@@ -14,7 +14,7 @@
 #define REGION_MAX 600
 #define DISK_BYTES (48 * MIB)
 #define LIMIT      (32 * MIB)
-#define BUDGET     (8 * MIB)
+#define BUDGET     (16 * MIB)
 #define HUGE_PAGES 16
 
 static char folder[] = "/tmp/terrane-full-XXXXXX";

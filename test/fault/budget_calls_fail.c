@@ -10,7 +10,7 @@
 
 #include <terrane/space.h>
 
-#define RUN_BYTES TN_HUGE_BYTES
+#define RUN_BYTES (2 * TN_HUGE_BYTES)
 #define RUNS      10
 #define BUDGET    (4 * RUN_BYTES)
 #define STEPS     20
