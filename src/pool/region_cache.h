@@ -16,11 +16,11 @@
 /* Counts are stored by the owner only, if not said otherwise; all relaxed, they order nothing. */
 struct tn_region_cache {
     struct terrane_space *space;
-    struct tn_region_cache *unused; /* the next without an owner */
-    uintptr_t owner;                /* its mark; under the regions' lock */
+    uintptr_t owner; /* its mark; under the regions' lock */
     uint32_t index;
-    struct tn_decay decay; /* with `decaying` under the space's lock */
-    bool decaying;         /* `decay` has been initialised */
+    bool decaying;                            /* `decay` has been initialised */
+    struct tn_decay decay;                    /* with `decaying` under the space's lock */
+    _Atomic uint64_t seen[TN_REGION_CLASSES]; /* hits at the last tick; stored by ticks */
 
     _Alignas(64) _Atomic uint64_t bytes; /* given minus taken by the owner */
     _Atomic uint64_t low;                /* fewest held since the last tick, which resets it */
@@ -31,7 +31,7 @@ struct tn_region_cache {
     _Alignas(64) _Atomic uint64_t stolen_bytes;  /* by anybody: added */
     _Atomic uint64_t stolen[TN_REGION_CLASSES];  /* by threads; added */
     _Atomic uint64_t dropped[TN_REGION_CLASSES]; /* taken out by time, drains and its end; added */
-    _Atomic uint64_t seen[TN_REGION_CLASSES];    /* hits at the last tick; stored by ticks */
+    struct tn_region_cache *unused;              /* the next without an owner */
 
     struct tn_deque deques[TN_REGION_CLASSES];
 };

@@ -132,12 +132,12 @@ struct terrane_space {
     char *tables[TN_TABLES];
 
     struct tn_lock lock; /* guards the fields from here to `counters` */
+    bool process_counts; /* what is handed out counts for the process's limit too */
     struct tn_buddy buddy;
     uint64_t *huge_units;   /* bit u: huge pages are wanted in the u-th 2 MiB of the window */
     uint32_t tables_blocks; /* rows below are accessible */
     uint32_t stuck;         /* list of used runs whose own mapping the kernel refused, plus one */
     uint64_t warm_bytes;    /* of used runs, those that the pool keeps warm for the next user */
-    bool process_counts;    /* what is handed out counts for the process's limit too */
     _Alignas(16) char pool_room[TN_POOL_ROOM_BYTES];
 
     _Atomic uint64_t counters[TN_COUNTERS]; /* relaxed; written under the lock or by atomic adds */
