@@ -42,7 +42,7 @@ static uint8_t access_run(enum weak_kind kind, const volatile void *word, uint8_
 #define CELL_SLOTS  2
 #define GARBAGE     15 /* in a slot before an element is */
 #define LOG_MAX     8
-#define TRAIL_MAX   128
+#define DEPTH_MAX   128
 
 _Static_assert(CELL_SLOTS + TN_DEQUE_SLOTS <= WEAK_CELLS, "a cell for every word");
 
@@ -370,32 +370,32 @@ static struct known *known_place(uint64_t low, uint64_t high)
     return &known.places[at];
 }
 
-static void known_clear(size_t room)
+static void known_make(size_t room)
 {
-    if (room > known.room) {
-        free(known.places);
-        known.places = malloc(room * sizeof(known.places[0]));
-        EXPECT(known.places != NULL);
-        known.room = room;
-    }
-    memset(known.places, 0, known.room * sizeof(known.places[0]));
+    known.places = calloc(room, sizeof(known.places[0]));
+    EXPECT(known.places != NULL);
+    known.room = room;
     known.count = 0;
 }
 
-static void known_add(uint64_t low, uint64_t high, double schedules)
+static void known_put(struct known one)
+{
+    *known_place(one.low, one.high) = one;
+    known.count++;
+}
+
+static void known_add(struct known one)
 {
     if (2 * known.count >= known.room) {
         struct known *old = known.places;
         const size_t room = known.room;
-        known.places = NULL;
-        known_clear(2 * room);
+        known_make(2 * room);
         for (size_t i = 0; i < room; i++)
             if (old[i].low != 0)
-                known_add(old[i].low, old[i].high, old[i].schedules);
+                known_put(old[i]);
         free(old);
     }
-    *known_place(low, high) = (struct known){low, high, schedules};
-    known.count++;
+    known_put(one);
 }
 
 static uint64_t state_digest(const struct state *state, uint64_t digest)
@@ -410,13 +410,6 @@ static uint64_t state_digest(const struct state *state, uint64_t digest)
     }
     return digest | 1;
 }
-
-/* The steps to the state that is looked at; those to the failure, once there is one. */
-static struct trail {
-    uint8_t thread;
-    struct weak_access access;
-} trail[TRAIL_MAX];
-static unsigned trail_length, failure_length;
 
 static void check_end(const struct state *state)
 {
@@ -436,74 +429,105 @@ static void check_end(const struct state *state)
         fail("what is left in the deque is not what was not taken");
 }
 
-static double search(const struct state *state);
+/* The states on the way to the one that is looked at, each with the step that was made from it. */
+static struct frame {
+    struct state state;
+    uint64_t low, high; /* its digests */
+    double schedules;   /* from there on, as far as they were gone through */
+    unsigned thread, way;
+    struct weak_access made;
+} frames[DEPTH_MAX];
+static unsigned depth;
 
-/* Goes on from what a step has made of the state. */
-static double search_on(const struct state *next, struct trail step_made)
+static void drain(struct state *state, unsigned thread, unsigned index, struct weak_access *made)
 {
-    EXPECT(trail_length < TRAIL_MAX);
-    trail[trail_length++] = step_made;
-    if (failure != NULL)
-        failure_length = trail_length;
-    const double schedules = failure == NULL ? search(next) : 0;
-    trail_length--;
-    return schedules;
+    struct weak_thread *weak = &state->threads[thread].weak;
+    *made =
+        (struct weak_access){WEAK_DRAIN, weak->stores[index].cell, weak->stores[index].value, 0, 0};
+    weak_drain(&state->memory, weak, index);
+    settle(state, thread);
 }
 
-/* Goes on with the thread's next access, in each way it can take place. */
-static double search_access(const struct state *state, unsigned thread)
+/* Makes the frame's next step: a thread's next access, in each of its ways, then a store that may
+ * leave its buffer. False: there is none any more. */
+static bool frame_step(struct frame *frame, struct state *next)
 {
-    const struct thread *self = &state->threads[thread];
-    double schedules = 0;
-    if (thread_is_done(state, thread))
-        return 0;
-    const unsigned choices = weak_choices(model, &state->memory, &self->weak, self->next);
-    for (unsigned choice = 0; choice < choices && failure == NULL; choice++) {
-        struct state next = *state;
-        step(&next, thread, choice);
-        schedules += search_on(&next, (struct trail){(uint8_t)thread, self->next});
+    const struct state *state = &frame->state;
+    for (; frame->thread < THREADS; frame->thread++, frame->way = 0) {
+        const struct thread *self = &state->threads[frame->thread];
+        const unsigned ways = thread_is_done(state, frame->thread)
+                                  ? 0
+                                  : weak_choices(model, &state->memory, &self->weak, self->next);
+        if (frame->way < ways) {
+            *next = *state;
+            frame->made = self->next;
+            step(next, frame->thread, frame->way++);
+            return true;
+        }
+        while (frame->way - ways < self->weak.count) {
+            const unsigned index = frame->way++ - ways;
+            if (!weak_may_drain(model, &self->weak, index))
+                continue;
+            *next = *state;
+            drain(next, frame->thread, index, &frame->made);
+            return true;
+        }
     }
-    return schedules;
+    return false;
 }
 
-/* Goes on with each store that may leave the thread's buffer. */
-static double search_drain(const struct state *state, unsigned thread)
+/* The state of frames[depth], which a step has made: its schedules if they are known, else it is
+ * the next to be gone through, and the result is 0. */
+static double frame_enter(void)
 {
-    const struct weak_thread *weak = &state->threads[thread].weak;
-    double schedules = 0;
-    for (unsigned i = 0; i < weak->count && failure == NULL; i++) {
-        if (!weak_may_drain(model, weak, i))
-            continue;
-        struct state next = *state;
-        weak_drain(&next.memory, &next.threads[thread].weak, i);
-        settle(&next, thread);
-        const struct weak_store store = weak->stores[i];
-        const struct weak_access drained = {WEAK_DRAIN, store.cell, store.value, 0, 0};
-        schedules += search_on(&next, (struct trail){(uint8_t)thread, drained});
-    }
-    return schedules;
-}
-
-/* All schedules from this state on; how many. */
-static double search(const struct state *state)
-{
-    const uint64_t low = state_digest(state, 1), high = state_digest(state, 2);
-    const struct known *place = known_place(low, high);
+    struct frame *frame = &frames[depth];
+    frame->low = state_digest(&frame->state, 1);
+    frame->high = state_digest(&frame->state, 2);
+    const struct known *place = known_place(frame->low, frame->high);
     if (place->low != 0)
         return place->schedules;
-    check_child(state, ORDER_POP);
-    check_child(state, ORDER_STEAL);
-    failure_length = trail_length;
-    double schedules = 0;
-    for (unsigned thread = 0; thread < THREADS && failure == NULL; thread++)
-        schedules += search_access(state, thread) + search_drain(state, thread);
-    if (failure == NULL && schedules == 0) {
-        check_end(state);
-        failure_length = trail_length;
-        schedules = 1;
+    frame->schedules = 0;
+    frame->thread = frame->way = 0;
+    depth++;
+    EXPECT(depth < DEPTH_MAX);
+    check_child(&frame->state, ORDER_POP);
+    check_child(&frame->state, ORDER_STEAL);
+    return 0;
+}
+
+/* All steps from the last frame's state were made; how many schedules that was. */
+static double frame_leave(void)
+{
+    struct frame *frame = &frames[depth - 1];
+    if (frame->schedules == 0) {
+        check_end(&frame->state);
+        frame->schedules = 1;
     }
-    if (failure == NULL)
-        known_add(low, high, schedules);
+    if (failure != NULL)
+        return 0;
+    known_add((struct known){frame->low, frame->high, frame->schedules});
+    depth--;
+    return frame->schedules;
+}
+
+/* Goes through all schedules from the state of frames[0]; how many. After a failure the frames are
+ * the way to it. */
+static double search(void)
+{
+    double schedules = 0;
+    depth = 0;
+    (void)frame_enter();
+    while (depth > 0 && failure == NULL) {
+        struct frame *frame = &frames[depth - 1];
+        if (frame_step(frame, &frames[depth].state)) {
+            if (failure == NULL)
+                frame->schedules += frame_enter();
+            continue;
+        }
+        schedules = frame_leave();
+        if (depth > 0)
+            frames[depth - 1].schedules += schedules;
+    }
     return schedules;
 }
 
@@ -529,9 +553,9 @@ static void trail_print(void)
 {
     static const char *const names[] = {
         "load", "store", "exchange", "compare-and-swap", "overwrite", "leaves the buffer:"};
-    for (unsigned i = 0; i < failure_length; i++) {
-        const struct weak_access access = trail[i].access;
-        printf("  %u: %s ", trail[i].thread, names[access.kind]);
+    for (unsigned i = 0; i < depth; i++) {
+        const struct weak_access access = frames[i].made;
+        printf("  %u: %s ", frames[i].thread, names[access.kind]);
         if (access.cell >= CELL_SLOTS)
             printf("slot %d", access.cell - CELL_SLOTS);
         else
@@ -542,22 +566,24 @@ static void trail_print(void)
 
 static void program_search(void)
 {
-    struct state state;
-    memset(&state, 0, sizeof(state));
-    known_clear(1u << 12);
-    struct order_guess *guess = &state.guesses.all[0];
-    state.guesses.count = 1;
-    for (uint8_t i = 0; i < TN_DEQUE_SLOTS; i++)
-        weak_init(&state.memory, CELL_SLOTS + i, i < program.filled ? i + 1 : GARBAGE);
-    for (uint8_t i = 0; i < program.filled; i++)
+    struct state *state = &frames[0].state;
+    memset(state, 0, sizeof(*state));
+    known_make(1u << 10);
+    struct order_guess *guess = &state->guesses.all[0];
+    state->guesses.count = 1;
+    for (unsigned i = 0; i < TN_DEQUE_SLOTS; i++)
+        weak_init(&state->memory, CELL_SLOTS + i, GARBAGE);
+    for (unsigned i = 0; i < program.filled; i++) {
         guess->elements[i] = (uint8_t)(i + 1);
+        weak_init(&state->memory, CELL_SLOTS + i, guess->elements[i]);
+    }
     guess->count = (uint8_t)program.filled;
-    weak_init(&state.memory, CELL_BOTTOM, guess->count);
+    weak_init(&state->memory, CELL_BOTTOM, guess->count);
     for (unsigned thread = 0; thread < THREADS; thread++)
-        operation_begin(&state, thread);
-    trail_length = 0;
-    totals.schedules += search(&state);
+        operation_begin(state, thread);
+    totals.schedules += search();
     totals.states += known.count;
+    free(known.places);
     totals.programs++;
 }
 

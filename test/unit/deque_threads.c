@@ -13,6 +13,7 @@
 
 #define THIEVES  3
 #define ELEMENTS 300000u
+#define BURST    (UINT64_C(2) * TN_DEQUE_SLOTS) /* pushes or pops in a row, less one */
 
 static struct tn_deque deque;
 static uint32_t meaning[ELEMENTS];      /* of an element; plain */
@@ -56,15 +57,14 @@ static void *steal_all(void *context)
 static uint32_t own_some(struct seeds *seeds, uint32_t next)
 {
     uint32_t element = 0, before = UINT32_MAX;
-    const uint64_t pushes = seeds_below(seeds, 2 * TN_DEQUE_SLOTS);
+    const uint64_t pushes = seeds_below(seeds, BURST);
     for (uint64_t i = 0; i < pushes && next < ELEMENTS; i++) {
         meaning[next] = ~next;
         if (!tn_deque_push(&deque, next))
             break;
         next++;
     }
-    for (uint64_t pops = seeds_below(seeds, 2 * TN_DEQUE_SLOTS); pops > 0 && next < ELEMENTS;
-         pops--) {
+    for (uint64_t pops = seeds_below(seeds, BURST); pops > 0 && next < ELEMENTS; pops--) {
         if (!tn_deque_pop(&deque, &element))
             break;
         EXPECT_THAT(element < before, "%u after %u", element, before);
@@ -98,7 +98,7 @@ static void test_order_and_bounds(void **state)
 {
     (void)state;
     struct tn_deque own = {0};
-    uint32_t element;
+    uint32_t element = 0;
     assert_false(tn_deque_pop(&own, &element));
     assert_int_equal(tn_deque_steal(&own, &element), TN_STEAL_EMPTY);
     for (uint32_t round = 0; round < 3 * TN_DEQUE_SLOTS; round++) {
@@ -123,7 +123,7 @@ static void test_adopted_after_fork(void **state)
 {
     (void)state;
     struct tn_deque frozen = {.top = 5, .bottom = 4};
-    uint32_t element;
+    uint32_t element = 0;
     assert_int_equal(tn_deque_steal(&frozen, &element), TN_STEAL_EMPTY);
     assert_int_equal(tn_deque_count(&frozen), 0);
     tn_deque_adopt(&frozen);
