@@ -171,7 +171,8 @@ static inline size_t tn_deque_count(const struct tn_deque *deque)
 static inline void tn_deque_adopt(struct tn_deque *deque)
 {
     const uint64_t top = TN_DEQUE_LOAD(&deque->top, memory_order_relaxed);
-    if (TN_DEQUE_LOAD(&deque->bottom, memory_order_relaxed) < top)
+    const uint64_t bottom = TN_DEQUE_LOAD(&deque->bottom, memory_order_relaxed);
+    if (bottom < top)
         TN_DEQUE_STORE(&deque->bottom, top, memory_order_relaxed);
 }
 
