@@ -49,7 +49,10 @@ int tn_os_thread_start(struct tn_os_thread *thread, tn_os_thread_body *body, con
 
 void tn_os_thread_join(struct tn_os_thread *thread)
 {
+    int before;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* joining would be a point */
     (void)pthread_join((pthread_t)thread->handle, NULL);
+    (void)pthread_setcancelstate(before, NULL);
     thread->handle = NULL;
 }
 
