@@ -103,25 +103,40 @@ static int map_extents(struct terrane_space *space, char *addr, size_t bytes, ui
     return tn_space_map_file(space, addr, bytes, file_offset(extent));
 }
 
-/* Reserves what the range shows: its first block may be one that pages were moved into. */
+/* Calls a verb of files for what [from, to) of the window shows, neighbours together. Pages that
+ * were moved into a run show other parts of the file than those around them. */
+static int each_shown(const struct terrane_space *space, size_t from, size_t to,
+                      int (*verb)(int fd, uint64_t offset_bytes, uint64_t size_bytes))
+{
+    const struct tn_extent *extents = extents_of(space);
+    while (from < to) {
+        const uint32_t block = (uint32_t)(from >> TN_BLOCK_SHIFT);
+        const size_t inside = from & (TN_BLOCK_BYTES - 1);
+        const size_t length = neighbours(extents, block, to - from + inside) - inside;
+        const int error = verb(space->fd, file_offset(shown_by(extents, block)) + inside, length);
+        if (error != 0)
+            return error;
+        from += length;
+    }
+    return 0;
+}
+
+/* Disks keep what they found before they ran out of room, so it is given back: nobody has stored
+ * anything there that counts. Where space cannot be reserved, nothing can be said in advance. */
 static int shared_commit(struct terrane_space *space, char *addr, size_t bytes)
 {
     if (!space->reserve_file)
         return 0;
-    const struct tn_extent *extents = extents_of(space);
-    size_t at = tn_round_down(tn_offset_of(space, addr), space->page_bytes);
-    const size_t end = tn_round_up(tn_offset_of(space, addr) + bytes, space->page_bytes);
-    while (at < end) {
-        const uint32_t block = (uint32_t)(at >> TN_BLOCK_SHIFT);
-        const size_t inside = at & (TN_BLOCK_BYTES - 1);
-        const size_t length = neighbours(extents, block, end - at + inside) - inside;
-        const int error =
-            tn_os_file_reserve(space->fd, file_offset(shown_by(extents, block)) + inside, length);
-        if (error != 0)
-            return error == -ENOTSUP ? 0 : error;
-        at += length;
-    }
-    return 0;
+    const size_t page = space->page_bytes;
+    const size_t start = tn_offset_of(space, addr), end = start + bytes;
+    const int error =
+        each_shown(space, tn_round_down(start, page), tn_round_up(end, page), tn_os_file_reserve);
+    if (error == 0 || error == -ENOTSUP)
+        return 0;
+    (void)each_shown(space, tn_round_up(start, page), tn_round_down(end, page), tn_os_file_punch);
+    if (space->backing == TERRANE_BACKING_SCRATCH)
+        tn_space_unwant_huge(space, addr, bytes); /* as behind every punch */
+    return error;
 }
 
 /* Counts what a punch of the range is about to save: changed pages that were not written out yet.
