@@ -182,29 +182,38 @@ static int acquire_shared(struct terrane_space *space, const struct tn_region_si
     return error;
 }
 
+/* Not from the own cache. Kept out of the usual case, whose registers it would cost. */
+static __attribute__((noinline)) int acquire_elsewhere(struct terrane_space *space,
+                                                       const struct tn_region_size *size,
+                                                       struct terrane_region *out)
+{
+    struct tn_held held;
+    const int error = acquire_shared(space, size, &held);
+    if (error != 0)
+        return tn_pool_refused(space, error);
+    describe(&held, out);
+    return 0;
+}
+
 int terrane_region_acquire(struct terrane_space *space, size_t bytes, struct terrane_region *out)
 {
     struct tn_region_size size;
+    struct tn_region_cache *cache = NULL;
     uint32_t block;
     if (space == NULL && (space = terrane_space_default()) == NULL)
         return -ENOMEM;
     if (!tn_region_size(space, bytes, &size))
         return tn_pool_refused(space, -ENOMEM);
-    if (TN_LIKELY(size.class != TN_CLASS_UNCACHED)) {
-        struct tn_region_cache *cache = tn_region_cache_mine(space);
-        if (TN_LIKELY(cache != NULL) &&
-            tn_region_cache_take(cache, size.class, size.bytes, &block)) {
-            set_state(space, block, TN_REGION_LIVE);
-            *out = (struct terrane_region){tn_block_addr(space, block), size.bytes};
-            tell(out, true, __builtin_return_address(0));
-            return 0;
-        }
+    if (TN_LIKELY(size.class != TN_CLASS_UNCACHED))
+        cache = tn_region_cache_mine(space);
+    if (TN_LIKELY(cache != NULL) && tn_region_cache_take(cache, size.class, size.bytes, &block)) {
+        set_state(space, block, TN_REGION_LIVE);
+        *out = (struct terrane_region){tn_block_addr(space, block), size.bytes};
+    } else {
+        const int error = acquire_elsewhere(space, &size, out);
+        if (error != 0)
+            return error;
     }
-    struct tn_held held;
-    const int error = acquire_shared(space, &size, &held);
-    if (error != 0)
-        return tn_pool_refused(space, error);
-    describe(&held, out);
     tell(out, true, __builtin_return_address(0));
     return 0;
 }

@@ -16,12 +16,7 @@ struct entry {
     struct tn_region_cache *cache;
 };
 
-/* The space used last. */
-static __thread struct {
-    const struct terrane_space *space;
-    uint64_t serial;
-    struct tn_region_cache *cache;
-} last;
+__thread struct tn_region_cache_last tn_region_cache_last;
 
 /* Of the first space; its id stays the first space's also when that has ended. */
 static __thread struct entry home;
@@ -117,7 +112,7 @@ static struct tn_region_cache *obtain(struct tn_regions *regions)
     return cache;
 }
 
-static struct tn_region_cache *find(struct terrane_space *space)
+struct tn_region_cache *tn_region_cache_find(struct terrane_space *space)
 {
     struct tn_regions *regions = tn_regions_of(space);
     if (regions == NULL || ended || (!begun && !thread_begins()))
@@ -128,18 +123,8 @@ static struct tn_region_cache *find(struct terrane_space *space)
     if (entry->cache == NULL)
         entry->cache = obtain(regions);
     /* All may be taken: it asks again when the thread comes back from another space. */
-    last.space = space;
-    last.serial = regions->serial;
-    last.cache = entry->cache;
+    tn_region_cache_last = (struct tn_region_cache_last){space, regions->serial, entry->cache};
     return entry->cache;
-}
-
-struct tn_region_cache *tn_region_cache_mine(struct terrane_space *space)
-{
-    const struct tn_regions *regions = tn_regions_if_any(space);
-    if (TN_LIKELY(last.space == space && regions != NULL && last.serial == regions->serial))
-        return last.cache;
-    return find(space);
 }
 
 /* ---- the end of a thread ---- */
@@ -170,7 +155,7 @@ static void leave_entry(struct entry *entry, uint32_t id)
 
 void tn_region_caches_leave(void)
 {
-    last.space = NULL;
+    tn_region_cache_last.space = NULL;
     leave_entry(&home, home_id);
     if (entries == NULL)
         return;

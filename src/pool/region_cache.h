@@ -81,8 +81,17 @@ static inline bool tn_region_cache_give(struct tn_region_cache *cache, unsigned 
     return false;
 }
 
+/* The space that the calling thread used last, and its cache there. `serial` is that of the space's
+ * regions, because another space may come to lie where it lay. */
+struct tn_region_cache_last {
+    const struct terrane_space *space;
+    uint64_t serial;
+    struct tn_region_cache *cache;
+};
+extern __thread struct tn_region_cache_last tn_region_cache_last;
+
 /* The calling thread's cache in the space; NULL if it cannot have one. */
-struct tn_region_cache *tn_region_cache_mine(struct terrane_space *space);
+struct tn_region_cache *tn_region_cache_find(struct terrane_space *space);
 
 /* Takes everything out of a cache, to the warm lists or to the kernel; any thread. Returns the
  * bytes.

@@ -121,6 +121,16 @@ static inline struct tn_regions *tn_regions_if_any(const struct terrane_space *s
 /* The space's, made at the first call. NULL: no memory. */
 struct tn_regions *tn_regions_of(struct terrane_space *space);
 
+/* The same as tn_region_cache_find, without a call in the usual case. */
+static inline struct tn_region_cache *tn_region_cache_mine(struct terrane_space *space)
+{
+    const struct tn_region_cache_last *last = &tn_region_cache_last;
+    const struct tn_regions *regions = tn_regions_if_any(space);
+    if (TN_LIKELY(last->space == space && regions != NULL && last->serial == regions->serial))
+        return last->cache;
+    return tn_region_cache_find(space);
+}
+
 /* Empties all caches of the space, and of the other spaces if the process has a limit, into the
  * warm lists; returns the bytes. */
 size_t tn_regions_drain(struct terrane_space *space);
