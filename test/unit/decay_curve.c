@@ -187,6 +187,27 @@ static void test_partly_taken(void **state)
     assert_in_range(look(&memory), BYTES / 4 - ROUNDING, BYTES / 4 + ROUNDING);
 }
 
+/* What goes to the kernel between two looks is the oldest, whatever was wanted before. */
+static void test_purged_between_looks(void **state)
+{
+    (void)state;
+    struct memory memory = memory_make(TIME_NS, START_NS);
+    change(&memory, 100 * TN_MIB);
+    (void)look(&memory);
+    memory.now_ns += EPOCH_NS;
+    const uint64_t old = look(&memory);
+    purge(&memory, memory.idle_bytes - old);
+    change(&memory, old - 50 * TN_MIB);
+    change(&memory, old);
+    purge(&memory, 30 * TN_MIB);
+    (void)look(&memory);
+    memory.now_ns = START_NS + TIME_NS / 2;
+    const double now = ideal(0.5), then = ideal(1.0 / TN_DECAY_STEPS);
+    const double left = (double)(old - 80 * TN_MIB) * now / then +
+                        (double)(50 * TN_MIB) * ideal(0.5 - 1.0 / TN_DECAY_STEPS);
+    assert_true(fabs((double)look(&memory) - left) <= ROUNDING);
+}
+
 /* ---- odd times ---- */
 
 static void test_at_once_and_never(void **state)
@@ -331,11 +352,17 @@ static void test_histories(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_curve),     cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_sleeps),    cmocka_unit_test(test_late_comers),
-        cmocka_unit_test(test_hot_pair),  cmocka_unit_test(test_partly_taken),
-        cmocka_unit_test(test_extremes),  cmocka_unit_test(test_at_once_and_never),
-        cmocka_unit_test(test_backwards), cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_sleeps),
+        cmocka_unit_test(test_late_comers),
+        cmocka_unit_test(test_hot_pair),
+        cmocka_unit_test(test_partly_taken),
+        cmocka_unit_test(test_purged_between_looks),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_at_once_and_never),
+        cmocka_unit_test(test_backwards),
+        cmocka_unit_test(test_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) == 0 ? 0 : 1;
 }
