@@ -97,11 +97,12 @@ void tn_process_limit_set(size_t bytes)
 {
     atomic_store_explicit(&process_limit, bytes, memory_order_relaxed);
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
-        struct terrane_space *space = tn_space_at(id);
+        struct terrane_space *space = tn_space_visit(id);
         if (space == NULL)
             continue;
         tn_lock_acquire(&space->lock);
         (void)counts(space);
         tn_lock_release(&space->lock);
+        tn_space_leave(id);
     }
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <terrane/pool.h>
 
 #include <cmocka.h>
 
@@ -115,16 +116,30 @@ static void *visit_all(void *context)
     return NULL;
 }
 
+/* Touches all spaces, too. */
+static void *limit_all(void *context)
+{
+    (void)context;
+    while (!atomic_load(&stop)) {
+        terrane_pool_set_process_limit(TN_GIB);
+        terrane_pool_set_process_limit(0);
+    }
+    return NULL;
+}
+
 static void test_births_and_deaths(void **state)
 {
     (void)state;
-    const pthread_t first = thread_start(visit_all, NULL);
-    const pthread_t second = thread_start(visit_all, NULL);
+    const pthread_t threads[] = {
+        thread_start(visit_all, NULL),
+        thread_start(visit_all, NULL),
+        thread_start(limit_all, NULL),
+    };
     for (unsigned i = 0; i < SPACES; i++)
         assert_int_equal(terrane_space_destroy(make()), 0);
     atomic_store(&stop, true);
-    thread_join(first);
-    thread_join(second);
+    for (unsigned i = 0; i < TN_ARRAY_COUNT(threads); i++)
+        thread_join(threads[i]);
 }
 
 int main(void)
