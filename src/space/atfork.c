@@ -40,6 +40,7 @@ void tn_atfork_need(void)
 void tn_atfork_prepare(void)
 {
     tn_lock_fork_take(&tn_fork_lock);
+    tn_lock_fork_take(&tn_default_lock);
     tn_lock_fork_take(&tn_registry_lock);
     for (unsigned floor = 0; floor < TN_ATFORK_FLOORS; floor++) {
         /* acquire; pairs with the release in tn_atfork_add */
@@ -58,6 +59,7 @@ static void give_all(void)
             taken[floor]->give();
     }
     tn_lock_fork_give(&tn_registry_lock);
+    tn_lock_fork_give(&tn_default_lock);
 }
 
 void tn_atfork_parent(void)

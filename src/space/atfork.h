@@ -3,7 +3,7 @@
  * The thread that forks takes every lock of the library first, so that the child, where it is the
  * only thread, finds every structure whole and every lock in its own hand:
  *
- *      prepare:  fork lock -> registry -> heaps' locks -> regions' locks -> spaces' locks
+ *      prepare:  fork lock -> default space's -> registry -> heaps' -> regions' -> spaces' locks
  *      parent:   lets them go the other way round
  *      child:    the same, then each floor puts right what other threads have left behind
  *

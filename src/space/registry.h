@@ -14,6 +14,9 @@ void tn_registry_remove(struct terrane_space *space);
 /* Guards the registry; rank TN_RANK_REGISTRY. */
 extern struct tn_lock tn_registry_lock;
 
+/* Held while the default space is made (space.c); rank TN_RANK_DEFAULT. */
+extern struct tn_lock tn_default_lock;
+
 /* fork, under the registry's lock: takes and releases the locks of all spaces. Then, in the child:
  * visitors are gone, and shared spaces become foreign. */
 void tn_registry_fork_prepare(void);

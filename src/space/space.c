@@ -23,7 +23,7 @@ static const size_t row_bytes[TN_TABLES] = {TN_ROW_NODES,   TN_ROW_MINI, TN_ROW_
 
 /* The default space lives here, so that malloc can start without memory. */
 static struct terrane_space default_space;
-static struct tn_lock default_lock = TN_LOCK_INIT(TN_RANK_DEFAULT);
+struct tn_lock tn_default_lock = TN_LOCK_INIT(TN_RANK_DEFAULT);
 static struct terrane_space *_Atomic default_ready;
 
 /* ---- layout ---- */
@@ -290,7 +290,7 @@ struct terrane_space *terrane_space_default(void)
     if (TN_LIKELY(ready != NULL))
         return ready;
     int error = 0;
-    tn_lock_acquire(&default_lock);
+    tn_lock_acquire(&tn_default_lock);
     if (tn_space_default_if_any() == NULL) {
         memset(&default_space, 0, sizeof(default_space));
         const struct terrane_space_options options = {.backing = TERRANE_BACKING_PRIVATE};
@@ -299,7 +299,7 @@ struct terrane_space *terrane_space_default(void)
             /* release; pairs with the acquire above */
             atomic_store_explicit(&default_ready, &default_space, memory_order_release);
     }
-    tn_lock_release(&default_lock);
+    tn_lock_release(&tn_default_lock);
     if (error != 0)
         errno = -error;
     return tn_space_default_if_any();

@@ -72,6 +72,38 @@ static void go_on(struct held *held)
     assert_true(is_whole(held));
 }
 
+/* ---- the first question for the default space ---- */
+
+static void *ask_for_default(void *context)
+{
+    struct terrane_region region;
+    EXPECT(terrane_region_acquire(NULL, 1, &region) == 0);
+    terrane_region_release(&region);
+    return context;
+}
+
+static void child_asks(void *context)
+{
+    (void)ask_for_default(context);
+}
+
+/* A process without a default space: one thread makes it while another forks. */
+static void fork_meanwhile(void *delay_us)
+{
+    EXPECT(terrane_worker_start() == 0);
+    const pthread_t thread = thread_start(ask_for_default, NULL);
+    usleep((unsigned)(uintptr_t)delay_us);
+    EXPECT(child_run(child_asks, NULL) == 0);
+    thread_join(thread);
+}
+
+static void test_first_question(void **state)
+{
+    (void)state;
+    for (uintptr_t delay_us = 0; CHILD_STARTS_THREADS && delay_us < 200; delay_us += 4)
+        assert_int_equal(child_run(fork_meanwhile, (void *)delay_us), 0);
+}
+
 /* ---- private: a copy ---- */
 
 static void use_copy(void *context)
@@ -379,11 +411,9 @@ static void test_among_spaces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_private),
-        cmocka_unit_test(test_memfd),
-        cmocka_unit_test(test_scratch),
-        cmocka_unit_test(test_among_threads),
-        cmocka_unit_test(test_strangers_among_threads),
+        cmocka_unit_test(test_first_question), cmocka_unit_test(test_private),
+        cmocka_unit_test(test_memfd),          cmocka_unit_test(test_scratch),
+        cmocka_unit_test(test_among_threads),  cmocka_unit_test(test_strangers_among_threads),
         cmocka_unit_test(test_among_spaces),
     };
     return RUN_TESTS(tests);
