@@ -360,15 +360,31 @@ static size_t dirty_budget(struct terrane_space *space)
     return tn_max(DIRTY_MIN_BYTES, share);
 }
 
+/* The order of the part of an uncut run that has pages. Behind the order that its bytes need there
+ * is something only if the kernel refused to take it, or if the run was shrunk after pages had been
+ * moved into it. */
+static unsigned warm_order(const struct terrane_space *space, uint32_t block, unsigned order,
+                           size_t bytes)
+{
+    return space->buddy.nodes[block].warm != 0 ? order : tn_order_of_bytes(bytes);
+}
+
+/* Whether huge pages are wanted in what a run does not use, since it was larger. That must not
+ * become clean as it is: whoever comes next would get 2 MiB for each page that he touches. */
+static bool tail_is_huge(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
+{
+    const size_t used = tn_bytes_of_order(warm_order(space, block, order, bytes));
+    const size_t whole = tn_bytes_of_order(order);
+    return used < whole && (space->buddy.nodes[block].flags & TN_RUN_CUT) == 0 &&
+           tn_space_any_huge(space, tn_block_addr(space, block) + used, whole - used);
+}
+
 /* Puts a plain run on the warm lists. Returns whether it is time to look at the clock. */
 static bool keep_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
                      bool region)
 {
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
-    /* Behind the order that its bytes need there is something only if the kernel refused to take
-     * it, or if the run was shrunk after pages had been moved into it. */
-    const bool warm_behind = space->buddy.nodes[block].warm != 0;
-    const unsigned used = warm_behind ? order : tn_order_of_bytes(bytes);
+    const unsigned used = warm_order(space, block, order, bytes);
     tn_lock_acquire(&space->lock);
     tn_pool_count_back(space, order, bytes);
     tn_pool_of(space)->regions -= region;
@@ -431,8 +447,12 @@ void tn_pool_count_regions(struct terrane_space *space, int change)
 
 void tn_pool_keep(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
-    if (keep_run(space, block, order, bytes, true))
+    if (tail_is_huge(space, block, order, bytes)) {
+        tn_pool_count_regions(space, -1);
+        drop_run(space, block, order, bytes);
+    } else if (keep_run(space, block, order, bytes, true)) {
         (void)tn_pool_tick(space, tn_os_clock_ns());
+    }
 }
 
 void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
@@ -440,7 +460,8 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
     if (space->foreign)
         return;
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
-    if (!tn_run_plain(space, block) || (cut && is_special(space, block))) {
+    if (!tn_run_plain(space, block) || (cut && is_special(space, block)) ||
+        tail_is_huge(space, block, order, bytes)) {
         drop_run(space, block, order, bytes);
         return;
     }
@@ -468,7 +489,8 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
 {
     if (space->foreign)
         return;
-    if (is_special(space, block)) {
+    if (is_special(space, block) ||
+        tn_space_any_huge(space, tn_block_addr(space, block), tn_bytes_of_order(order))) {
         drop_run(space, block, order, bytes);
         return;
     }
