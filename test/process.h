@@ -12,17 +12,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Children of processes with threads may start the worker, which by default is too much for tsan;
- * many threads in many children are too much for it anyhow. */
-#ifdef __SANITIZE_THREAD__
+/* Sanitizers cannot follow a process with busy threads into a child that starts some: asan's malloc
+ * may be locked there, and tsan mixes up who is who. By default tsan ends such a child at once. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define CHILD_STARTS_THREADS false
+#else
+#define CHILD_STARTS_THREADS true
+#endif
+#ifdef __SANITIZE_THREAD__
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
     return "die_after_fork=0";
 }
-#else
-#define CHILD_STARTS_THREADS true
 #endif
 
 /* Seconds that a child may take; a deadlock ends as SIGALRM. */

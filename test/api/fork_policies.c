@@ -53,6 +53,12 @@ static void let_go(struct held *held)
     terrane_heap_destroy(held->heap);
 }
 
+static void begin_child(void)
+{
+    if (!CHILD_STARTS_THREADS)
+        terrane_worker_stop();
+}
+
 /* The parent goes on as if nothing had been. */
 static void go_on(struct held *held)
 {
@@ -108,6 +114,7 @@ static void test_first_question(void **state)
 
 static void use_copy(void *context)
 {
+    begin_child();
     struct held *held = context;
     struct terrane_region region;
     EXPECT(is_whole(held));
@@ -203,6 +210,7 @@ static void own_space_works(void)
 
 static void look_on(void *context)
 {
+    begin_child();
     struct held *held = context;
     EXPECT(is_whole(held));
     struct held before = *held;
@@ -251,6 +259,7 @@ static void touch(void *context)
 
 static void see_nothing(void *context)
 {
+    begin_child();
     struct held *held = context;
     refused_regions(held);
     refused_objects(held);
@@ -322,8 +331,7 @@ static void grandchild(void *context)
 
 static void child(void *context)
 {
-    if (!CHILD_STARTS_THREADS)
-        terrane_worker_stop();
+    begin_child();
     churn_a_little(context);
     if (CHILD_STARTS_THREADS)
         thread_run(churn_a_little, context);
@@ -362,8 +370,7 @@ static void stranger(void *context)
 {
     struct terrane_region region;
     EXPECT(terrane_region_acquire(busy_space, 1 + (uintptr_t)context * 4096, &region) == -EPERM);
-    if (!CHILD_STARTS_THREADS)
-        terrane_worker_stop();
+    begin_child();
     busy_space = NULL;
     churn_a_little(context); /* the default space */
 }
@@ -390,8 +397,7 @@ static void *spaces_until_stop(void *context)
 static void child_makes_space(void *context)
 {
     (void)context;
-    if (!CHILD_STARTS_THREADS)
-        terrane_worker_stop();
+    begin_child();
     own_space_works();
 }
 
