@@ -257,8 +257,11 @@ void tn_regions_decay_set(struct terrane_space *space, uint64_t decay_ns, uint64
         regions->caches[i]->decaying = true;
     }
     tn_lock_release(&space->lock);
-    if (regions != NULL)
-        tn_regions_bound(regions);
+    if (regions == NULL)
+        return;
+    tn_regions_bound(regions);
+    if (decay_ns == TN_DECAY_AT_ONCE) /* also what is wanted again and again */
+        (void)drain(space);
 }
 
 /* ---- pressure ---- */

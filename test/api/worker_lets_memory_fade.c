@@ -140,6 +140,23 @@ static void test_at_once(void **state)
     assert_int_equal(terrane_space_destroy(space), 0);
 }
 
+/* A region that is wanted all the time leaves the cache, too. */
+static void test_hot_at_once(void **state)
+{
+    (void)state;
+    struct terrane_space *space = make();
+    terrane_worker_stop();
+    for (unsigned i = 0; i < REGIONS; i++) {
+        struct terrane_region region;
+        assert_int_equal(terrane_region_acquire(space, REGION_BYTES, &region), 0);
+        terrane_region_release(&region);
+    }
+    terrane_pool_set_decay(space, 0);
+    assert_int_equal(warm_bytes(space), 0);
+    assert_int_equal(terrane_worker_start(), 0);
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
 /* ---- start and stop ---- */
 
 static void test_stop(void **state)
@@ -302,7 +319,7 @@ int main(void)
         cmocka_unit_test(test_stop),         cmocka_unit_test(test_signals_blocked),
         cmocka_unit_test(test_stops_race),   cmocka_unit_test(test_fork),
         cmocka_unit_test(test_spaces_end),   cmocka_unit_test(test_process_ends),
-        cmocka_unit_test(test_late_release),
+        cmocka_unit_test(test_late_release), cmocka_unit_test(test_hot_at_once),
     };
     return RUN_TESTS(tests);
 }
