@@ -168,8 +168,8 @@ void tn_budget_admit(struct terrane_space *space, size_t bytes)
         if (resident + wanted <= limit && now_ns < next_ns)
             return;
         next_ns = make_step(space, now_ns, wanted);
-        if (next_ns >= now_ns + INTERVAL_STUCK_NS)
-            return; /* there is room, or nothing can be done about it */
+        if (next_ns == 0 || next_ns >= now_ns + INTERVAL_STUCK_NS)
+            return; /* there is no budget any more, or room, or nothing can be done about it */
         tn_os_wait_for(&budget->stepping, 1, INTERVAL_MIN_NS); /* for the thread that steps */
     }
 }

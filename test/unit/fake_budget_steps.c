@@ -20,11 +20,20 @@
 
 /* ---- the fake kernel ---- */
 
+/* A space whose budget somebody ends while another thread waits for it, and how long that one still
+ * asks for the time. */
+static struct terrane_space *ending;
+static unsigned looks_left;
+
 /* A clock on which next to nothing takes time, so that no rate is learnt. */
 uint64_t __wrap_tn_os_clock_ns(void);
 uint64_t __wrap_tn_os_clock_ns(void)
 {
     static uint64_t now_ns = 1;
+    if (ending != NULL) {
+        tn_budget_set(ending, 0);
+        assert_true(looks_left-- > 0);
+    }
     return now_ns++;
 }
 
@@ -228,6 +237,20 @@ static void test_budget_ends(void **state)
     assert_int_equal(terrane_space_destroy(space), 0);
 }
 
+/* Who waits for room is let go when there is no budget any more. */
+static void test_budget_ends_meanwhile(void **state)
+{
+    (void)state;
+    struct terrane_space *space = space_with_budget();
+    for (size_t i = 0; i < RUNS; i++)
+        contents_write(take(space), RUN_BYTES, i);
+    ending = space;
+    looks_left = 10;
+    tn_budget_admit(space, RUN_BYTES);
+    ending = NULL;
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
 /* The kernel before 6.5: every page is looked at. */
 static void test_without_counts(void **state)
 {
@@ -269,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_cold_runs_go_first),
         cmocka_unit_test(test_moved_runs_go_too),
         cmocka_unit_test(test_budget_ends),
+        cmocka_unit_test(test_budget_ends_meanwhile),
         cmocka_unit_test(test_without_counts),
         cmocka_unit_test(test_refused_where_nothing_can_be_dropped),
     };
