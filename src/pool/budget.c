@@ -192,7 +192,13 @@ void tn_budget_cold(struct terrane_space *space, const void *addr, size_t bytes)
 
 /* ---- setting ---- */
 
-/* Writes a page of the file, at `offset` behind the window, and tries to drop it. */
+/* A file whose pages cannot be dropped is found out after so many tries, and so long. */
+#define PROBE_TRIES    20
+#define PROBE_PAUSE_NS 2000000u
+
+/* Writes a page of the file, at `offset` behind the window, and tries to drop it. -EAGAIN: it
+ * stayed, perhaps because somebody else, the kernel or another thread that probes, had it in hand.
+ */
 static int try_drop(const struct terrane_space *space, char *page, uint64_t offset)
 {
     const size_t bytes = tn_os_page_bytes();
@@ -211,7 +217,7 @@ static int try_drop(const struct terrane_space *space, char *page, uint64_t offs
     if (error == 0)
         error = tn_os_resident(page, bytes, &present);
     if (error == -EBUSY || (error == 0 && (present & 1) != 0))
-        error = -ENOTSUP;
+        error = -EAGAIN;
     return error;
 }
 
@@ -227,8 +233,14 @@ static int probe_drop(const struct terrane_space *space)
     error = tn_os_file_resize(space->fd, offset + bytes);
     if (error == 0)
         error = try_drop(space, page, offset);
+    for (unsigned tries = 1; error == -EAGAIN && tries < PROBE_TRIES; tries++) {
+        tn_os_wait_for(&(_Atomic uint32_t){0}, 0, PROBE_PAUSE_NS);
+        error = try_drop(space, page, offset);
+    }
     (void)tn_os_release(page, bytes);
     (void)tn_os_file_punch(space->fd, offset, bytes);
+    if (error == -EAGAIN)
+        return -ENOTSUP;
     return error == -EFBIG ? -ENOSPC : error;
 }
 
