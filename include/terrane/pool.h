@@ -51,12 +51,13 @@ TERRANE_API void terrane_region_release(struct terrane_region *region);
 TERRANE_API int terrane_region_resize(struct terrane_region *region, size_t bytes);
 
 /* Hands the region over to another space. Between private spaces pages are remapped, else copied.
- * Errors as at acquire, and -EPERM if it is sealed: nothing changed. */
+ * Errors as at acquire, and -EPERM if it is sealed, or lies in a scratch space of the parent, after
+ * fork: nothing changed. */
 TERRANE_API int terrane_region_move(struct terrane_region *region, struct terrane_space *space);
 
 /* Makes the region read-only: a store faults until it is released or unsealed. Repeating either
  * does nothing. Sealing a region takes it out of the warm ones when it is released.
- * -ENOMEM (mappings): nothing changed. */
+ * -ENOMEM (mappings), -EPERM (a scratch space of the parent, after fork): nothing changed. */
 TERRANE_API int terrane_region_seal(const struct terrane_region *region);
 TERRANE_API int terrane_region_unseal(const struct terrane_region *region);
 
@@ -67,7 +68,7 @@ TERRANE_API int terrane_region_to_object(struct terrane_region *region, struct t
                                          void **object);
 
 /* The other way round, for a large object of any heap, which nobody may use meanwhile. -EINVAL (not
- * a large object, or one with guards or an alignment of its own): nothing changed. */
+ * a large object, or one with guards or an alignment of its own), -ENOMEM: nothing changed. */
 TERRANE_API int terrane_region_from_object(void *object, struct terrane_region *out);
 
 /* What the holder knows about the coming use of a region's bytes. */
@@ -78,8 +79,8 @@ enum terrane_advice {
 };
 
 /* Applies to [offset, offset + bytes) of the region, cut to whole pages inside it. Hints may be
- * ignored; DEAD is not. -EINVAL (outside the region, or an unknown advice), -ENOMEM, -ENOSPC, -EIO.
- */
+ * ignored; DEAD is not: -EPERM (sealed, or a shared space of the parent, after fork), -ENOMEM, and
+ * on files -ENOSPC, -EIO. -EINVAL: outside the region, or an unknown advice. */
 TERRANE_API int terrane_region_advise(const struct terrane_region *region, size_t offset,
                                       size_t bytes, enum terrane_advice advice);
 

@@ -334,6 +334,8 @@ static int protect(const struct terrane_region *region, bool writable)
     const uint32_t sealed = writable ? 0 : TN_REGION_SEALED;
     if ((state_of(space, block) & TN_REGION_SEALED) == sealed)
         return 0;
+    if (tn_space_is_gone(space))
+        return -EPERM; /* what is not there must not become accessible */
     const size_t bytes = tn_region_row(space, block)->bytes;
     const int error = tn_space_protect(space, block, region->data, bytes, true, writable);
     if (error == 0)

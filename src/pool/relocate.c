@@ -164,6 +164,8 @@ int tn_pool_relocate(const struct tn_held *from, struct terrane_space *space, si
 {
     struct journey journey = {
         .from = from, .space = space, .kept = tn_min(from->used, bytes), .bytes = bytes};
+    if (tn_space_is_gone(from->space))
+        return -EPERM;
     int error = go(&journey, may_move);
     for (unsigned tries = 0; error == -ENOMEM && tn_regions_press(space, bytes, tries); tries++)
         error = go(&journey, may_move);

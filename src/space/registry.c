@@ -187,7 +187,7 @@ void tn_registry_fork_parent(void)
 static void become_foreign(struct terrane_space *space)
 {
     space->foreign = true;
-    if (space->backing == TERRANE_BACKING_SCRATCH)
+    if (tn_space_is_gone(space))
         (void)tn_os_vacate(space->base, (size_t)space->block_count << TN_BLOCK_SHIFT);
 }
 

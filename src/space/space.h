@@ -186,6 +186,12 @@ static inline uint64_t tn_counted(const struct terrane_space *space, enum tn_cou
     return atomic_load_explicit(&space->counters[which], memory_order_relaxed);
 }
 
+/* Whether its memory is not there: a scratch space of the parent's, in the child of fork. */
+static inline bool tn_space_is_gone(const struct terrane_space *space)
+{
+    return space->foreign && space->backing == TERRANE_BACKING_SCRATCH;
+}
+
 /* ---- addresses ---- */
 
 /* The space that `pointer` lies in; NULL if in none. O(1), no lock. */

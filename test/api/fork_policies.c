@@ -264,6 +264,10 @@ static void see_nothing(void *context)
     refused_regions(held);
     refused_objects(held);
     own_space_works();
+    struct terrane_region copy = held->region;
+    EXPECT(terrane_region_seal(&copy) == -EPERM);
+    EXPECT(terrane_region_move(&copy, NULL) == -EPERM);
+    EXPECT(copy.data == held->region.data && copy.capacity == held->region.capacity);
     take_it_all(held);
 }
 
