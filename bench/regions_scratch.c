@@ -8,7 +8,8 @@
  *
  * cost_s is the CPU time of the working thread for each MiB of all passes, cost_wall_s the wall
  * time, which waiting for the disk adds to. resident_bytes is the most that was mapped at a time,
- * cached_bytes the most of the file that was in memory, mapped or not; an observer looks every few
+ * cached_bytes the most of the file that was in memory, mapped or not; over_ratio the share of the
+ * looks at which either was more than a tenth above the budget. An observer looks every few
  * milliseconds. */
 #include "cost.h"
 #include "random.h"
@@ -34,6 +35,7 @@ struct scratch {
     uint64_t resident_most;
     uint64_t cached_most;
     unsigned looks;
+    unsigned looks_over;
 };
 
 static struct scratch scratch;
@@ -50,6 +52,7 @@ static void *observe(void *argument)
         scratch.resident_most = resident > scratch.resident_most ? resident : scratch.resident_most;
         scratch.cached_most = cached > scratch.cached_most ? cached : scratch.cached_most;
         scratch.looks++;
+        scratch.looks_over += (resident > cached ? resident : cached) > scratch.budget / 10 * 11;
         nanosleep(&pause, NULL);
     }
     return NULL;
@@ -184,5 +187,6 @@ int main(int argc, char **argv)
     if (scratch.cached_most > 0)
         worker_figure(worker, "cached_bytes", (double)scratch.cached_most);
     worker_figure(worker, "looks", scratch.looks);
+    worker_figure(worker, "over_ratio", (double)scratch.looks_over / scratch.looks);
     return worker_report(worker);
 }

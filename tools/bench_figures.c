@@ -186,6 +186,7 @@ const char *bench_figure_title(const char *figure)
         {"left_bytes", "resident some seconds after all was freed"},
         {"file_bytes", "in the file some seconds after all was freed"},
         {"resident_bytes", "most mapped memory at a time"},
+        {"over_ratio", "share of the time more than a tenth above the budget"},
         {"cached_bytes", "most of the file in memory at a time"},
         {"move_s", "one operation"},
         {"read_s", "reading a byte of each page afterwards"},

@@ -65,7 +65,7 @@ static const struct shape shapes[] = {
 static const char after_scratch[] = SIZE_64M " pieces=8 wait=3000 backing=scratch";
 static const char larger[] = SIZE_2M " backing=scratch data=1610612736 budget=536870912 passes=3";
 static const char larger_quick[] =
-    SIZE_2M " backing=scratch data=201326592 budget=67108864 passes=2";
+    SIZE_2M " backing=scratch data=805306368 budget=268435456 passes=2";
 
 /* `terrane` first; the drop-in malloc of the same library is a contender like the other mallocs. */
 static void add_contenders(struct bench_plan *plan)
@@ -133,7 +133,7 @@ static int plan_regions(struct bench_plan *plan)
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
         add_shape(plan, &shapes[i]);
     const struct shape after = {"after/512M/scratch", "regions_after", after_scratch, "terrane"};
-    const struct shape scratch = {quick ? "scratch/192M-in-64M" : "scratch/1.5G-in-512M",
+    const struct shape scratch = {quick ? "scratch/768M-in-256M" : "scratch/1.5G-in-512M",
                                   "regions_scratch", quick ? larger_quick : larger, "terrane,mmap"};
     add_on_disk(plan, dir, &after);
     add_on_disk(plan, dir, &scratch);
@@ -192,8 +192,8 @@ const struct bench bench_regions = {
     .figure = "cost_s",
     .beside = "cost_wall_s",
     .figures = "cost_s,cost_wall_s,resize_s,channel_s,thread_s,peak_ratio,left_bytes,file_bytes,"
-               "resident_bytes,cached_bytes,peak_bytes",
-    .values = "peak_ratio,left_bytes,file_bytes,resident_bytes,cached_bytes,channel_s",
+               "resident_bytes,cached_bytes,over_ratio,peak_bytes",
+    .values = "peak_ratio,left_bytes,file_bytes,resident_bytes,cached_bytes,over_ratio,channel_s",
     .style = BENCH_STYLE_RATIOS,
     .rounds = 5,
     .rounds_quick = 2,

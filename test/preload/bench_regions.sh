@@ -88,8 +88,9 @@ fi
 if [ "$(stat -f -c %T "$work")" != tmpfs ]; then
     expect_status 0 "$terrane" bench regions $quick --cases "scratch/*" --scratch-dir "$work"
     rows '
-case = "scratch/192M-in-64M"
+case = "scratch/768M-in-256M"
 assert {contender for _, contender in rows} == {"terrane", "mmap"}
-assert median(case, "mmap", "resident_bytes") > 150 * 2**20
-assert median(case, "terrane", "resident_bytes") < 100 * 2**20'
+assert median(case, "mmap", "resident_bytes") > 700 * 2**20
+assert median(case, "terrane", "resident_bytes") < 700 * 2**20
+assert median(case, "terrane", "over_ratio") < median(case, "mmap", "over_ratio") <= 1'
 fi
