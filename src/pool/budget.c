@@ -8,6 +8,10 @@
  *      0 ................ | prepare .......... | drop .............. | budget
  *                           an eighth            headroom: an eighth to a half
  *
+ * At the upper end of the headroom there is a brake: pages come one by one instead of 2 MiB at a
+ * time, at a third to a twentieth of the speed, until what is over is dropped. Without it stores to
+ * regions that were acquired before outrun any disk.
+ *
  * The headroom is for what is filled while the disk works and the stepping thread waits for a
  * processor: as much as came lately in REACTION_MS. Whoever stores to regions that he has cannot be
  * made to wait. Below the eighth in which the next ones to go are prepared nothing is disturbed or
@@ -29,6 +33,7 @@
 #define HEADROOM_MIN(limit)  ((limit) / 8)
 #define HEADROOM_MAX(limit)  ((limit) / 2)
 #define PREPARE_SHARE(limit) ((limit) / 8)
+#define BRAKE_SHARE(limit)   ((limit) / 8) /* below the budget */
 
 #define REACTION_MS 250u
 
@@ -41,11 +46,12 @@
 /* From this budget on pages come in 2 MiB at once, as they go. */
 #define WHOLE_FROM (16 * TN_MIB)
 
-/* Pieces that one step looks at. */
+/* Pieces that one step looks at, and that it takes out. */
 #define STEP_VISITS 4096u
+#define STEP_OUTS   32u
 
 /* Most bytes that threads fill in a nanosecond; half of the room is left for them. */
-#define FILL_RATE 2u
+#define FILL_RATE 4u
 
 #define INTERVAL_MIN_NS   1000000u
 #define INTERVAL_MAX_NS   50000000u
@@ -100,9 +106,19 @@ static uint64_t resident_now(struct tn_step *step, uint64_t now_ns)
     return resident;
 }
 
+static void brake(struct tn_step *step, bool wanted)
+{
+    if (step->limit < WHOLE_FROM || tn_os_features()->thp == TN_OS_THP_NEVER)
+        return; /* they come one by one anyway */
+    tn_space_pause_huge(step->space, wanted);
+    step->budget->braked = wanted;
+}
+
 static uint64_t step_once(struct tn_step *step, uint64_t now_ns)
 {
     uint64_t resident = resident_now(step, now_ns);
+    if (!step->budget->braked && resident > step->limit - BRAKE_SHARE(step->limit))
+        brake(step, true);
     const uint64_t target = target_of(step);
     if (resident > target) {
         /* What nobody uses goes first, and need not be written out. */
@@ -116,6 +132,10 @@ static uint64_t step_once(struct tn_step *step, uint64_t now_ns)
     } else if (resident > target - PREPARE_SHARE(step->limit)) {
         tn_evict_prepare(step);
     }
+    if (step->budget->braked)
+        brake(step, false);
+    if (step->outs == 0)
+        return now_ns + 1;
     const uint64_t room_ns = (step->limit - resident) / 2 / FILL_RATE;
     return now_ns + tn_max(INTERVAL_MIN_NS, tn_min(room_ns, INTERVAL_MAX_NS));
 }
@@ -142,7 +162,8 @@ static uint64_t make_step(struct terrane_space *space, uint64_t now_ns, size_t w
                            .limit = limit,
                            .wanted = wanted,
                            .end = used_pieces(space),
-                           .visits = STEP_VISITS};
+                           .visits = STEP_VISITS,
+                           .outs = STEP_OUTS};
     const uint64_t next_ns = step_once(&step, now_ns);
     atomic_store_explicit(&budget->due_ns, next_ns, memory_order_relaxed);
     atomic_store_explicit(&budget->stepping, 0, memory_order_release);

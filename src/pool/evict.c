@@ -196,7 +196,9 @@ void tn_evict_prepare(struct tn_step *step)
 {
     const size_t wanted = tn_max(AHEAD_SHARE(step->limit), TN_PIECE_BYTES);
     uint32_t piece;
-    while ((size_t)step->budget->ahead << TN_PIECE_SHIFT < wanted && front_next(step, &piece)) {
+    while ((size_t)step->budget->ahead << TN_PIECE_SHIFT < wanted && step->outs > 0 &&
+           front_next(step, &piece)) {
+        step->outs--;
         if (tn_os_unmap_pages(piece_addr(step, piece), piece_bytes(step, piece, 1)) != 0)
             continue;                        /* locked by the user, or no memory: it stays */
         (void)write_out(step, piece, false); /* a broken disk is noticed when it counts */

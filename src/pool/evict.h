@@ -23,6 +23,7 @@ struct tn_budget {
     uint32_t ahead;             /* pieces with TN_PIECE_OUT */
     uint64_t rate;              /* bytes a millisecond by which pages came lately */
     uint64_t rate_ns;           /* when it was looked at */
+    bool braked;                /* pages come one by one until less is resident */
     uint64_t faults;            /* of the process when `resident` was counted */
     _Atomic uint64_t due_ns;    /* relaxed; when the next step is due */
     size_t map_bytes;           /* of this struct; constant */
@@ -39,10 +40,11 @@ struct tn_step {
     uint32_t end;    /* pieces below the frontier */
     unsigned spared; /* pieces that were used again and stay */
     unsigned visits; /* pieces that may still be looked at */
+    unsigned outs;   /* pieces that may still be taken out */
 };
 
-/* Takes pieces out of the page tables and starts to write them out until half of the budget is
- * that far. */
+/* Takes pieces out of the page tables and starts to write them out, until half of the budget is
+ * that far or the step has done its share. */
 void tn_evict_prepare(struct tn_step *step);
 
 /* Drops about `bytes`, at most a step's worth, and returns how many went. */

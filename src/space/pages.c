@@ -280,3 +280,46 @@ void tn_space_unwant_huge(struct terrane_space *space, char *addr, size_t bytes)
     count_change(space, mark_units(space, first, last, false));
     tn_lock_release(&space->lock);
 }
+
+/* The next units from *first on that are advised; false if there are none. */
+static bool next_advised(struct terrane_space *space, size_t *first, size_t *last)
+{
+    tn_lock_acquire(&space->lock);
+    *last = (space->buddy.frontier >> TN_HUGE_ORDER) + 1;
+    narrow_to_advised(space, first, last);
+    size_t end = *first;
+    while (end < *last && unit_is_huge(space, end))
+        end++;
+    *last = end;
+    tn_lock_release(&space->lock);
+    return *first < *last;
+}
+
+/* Whoever unwants a unit meanwhile says so to the kernel before or after we do: then again. */
+static void advise_still_wanted(struct terrane_space *space, size_t first, size_t last)
+{
+    char *start = space->base + (first << TN_HUGE_SHIFT);
+    if (tn_os_advise_huge(start, (last - first) << TN_HUGE_SHIFT, true) != 0)
+        return;
+    for (; first < last; first++) {
+        tn_lock_acquire(&space->lock);
+        const bool wanted = unit_is_huge(space, first);
+        tn_lock_release(&space->lock);
+        if (!wanted)
+            (void)tn_os_advise_huge(space->base + (first << TN_HUGE_SHIFT), TN_HUGE_BYTES, false);
+    }
+}
+
+void tn_space_pause_huge(struct terrane_space *space, bool paused)
+{
+    size_t first = 0, last;
+    atomic_store_explicit(&space->whole_pieces, !paused, memory_order_relaxed);
+    while (next_advised(space, &first, &last)) {
+        if (paused)
+            (void)tn_os_advise_huge(space->base + (first << TN_HUGE_SHIFT),
+                                    (last - first) << TN_HUGE_SHIFT, false);
+        else
+            advise_still_wanted(space, first, last);
+        first = last;
+    }
+}

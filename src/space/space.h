@@ -359,6 +359,10 @@ void tn_space_cool(struct terrane_space *space, char *addr, size_t bytes);
  * room for all. A hint. */
 void tn_space_unwant_huge(struct terrane_space *space, char *addr, size_t bytes);
 
+/* Scratch spaces: takes that back everywhere for a while, and gives it again. One thread at a time.
+ */
+void tn_space_pause_huge(struct terrane_space *space, bool paused);
+
 /* Makes pages fault on access; their contents are gone. Retiring the run, which starts at block
  * `run`, undoes it. -ENOMEM. */
 int tn_space_guard(struct terrane_space *space, uint32_t run, void *addr, size_t bytes);
