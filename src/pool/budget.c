@@ -8,9 +8,9 @@
  *      0 ................ | prepare .......... | drop .............. | budget
  *                           an eighth            headroom: an eighth to a half
  *
- * At the upper end of the headroom there is a brake: pages come one by one instead of 2 MiB at a
- * time, at a third to a twentieth of the speed, until what is over is dropped. Without it stores to
- * regions that were acquired before outrun any disk.
+ * Where what came lately in BRAKE_MS would fill the rest there is a brake: pages come one by one
+ * instead of 2 MiB at a time, at a third to a twentieth of the speed, until what is over is
+ * dropped. Without it stores to regions that were acquired before outrun any disk.
  *
  * The headroom is for what is filled while the disk works and the stepping thread waits for a
  * processor: as much as came lately in REACTION_MS. Whoever stores to regions that he has cannot be
@@ -33,9 +33,9 @@
 #define HEADROOM_MIN(limit)  ((limit) / 8)
 #define HEADROOM_MAX(limit)  ((limit) / 2)
 #define PREPARE_SHARE(limit) ((limit) / 8)
-#define BRAKE_SHARE(limit)   ((limit) / 8) /* below the budget */
 
 #define REACTION_MS 250u
+#define BRAKE_MS    60u
 
 /* A rate is not measured over less, and is half forgotten after so long. */
 #define RATE_MIN_NS  5000000u
@@ -51,7 +51,7 @@
 #define STEP_OUTS   32u
 
 /* Most bytes that threads fill in a nanosecond; half of the room is left for them. */
-#define FILL_RATE 4u
+#define FILL_RATE 8u
 
 #define INTERVAL_MIN_NS   1000000u
 #define INTERVAL_MAX_NS   50000000u
@@ -66,12 +66,17 @@ static struct tn_budget *budget_of(const struct terrane_space *space)
 
 /* ---- steps ---- */
 
+/* What may be resident if `wanted` bytes are to be kept free. */
+static uint64_t with_headroom(const struct tn_step *step, uint64_t wanted)
+{
+    return step->limit -
+           tn_max(tn_min(wanted, HEADROOM_MAX(step->limit)), HEADROOM_MIN(step->limit));
+}
+
 /* Where dropping starts. */
 static uint64_t target_of(const struct tn_step *step)
 {
-    const uint64_t wanted = tn_max(step->budget->rate * REACTION_MS, step->wanted);
-    return step->limit -
-           tn_max(tn_min(wanted, HEADROOM_MAX(step->limit)), HEADROOM_MIN(step->limit));
+    return with_headroom(step, tn_max(step->budget->rate * REACTION_MS, step->wanted));
 }
 
 /* Learns from `grown` bytes since the last look. A higher rate counts at once. */
@@ -106,9 +111,13 @@ static uint64_t resident_now(struct tn_step *step, uint64_t now_ns)
     return resident;
 }
 
-static void brake(struct tn_step *step, bool wanted)
+/* Sets the brake, or lets it go once what is over has gone. */
+static void brake(struct tn_step *step, uint64_t resident)
 {
-    if (step->limit < WHOLE_FROM || tn_os_features()->thp == TN_OS_THP_NEVER)
+    const uint64_t most = with_headroom(step, step->budget->rate * BRAKE_MS);
+    const bool wanted = resident > (step->budget->braked ? tn_min(most, target_of(step)) : most);
+    if (wanted == step->budget->braked || step->limit < WHOLE_FROM ||
+        tn_os_features()->thp == TN_OS_THP_NEVER)
         return; /* they come one by one anyway */
     tn_space_pause_huge(step->space, wanted);
     step->budget->braked = wanted;
@@ -117,8 +126,7 @@ static void brake(struct tn_step *step, bool wanted)
 static uint64_t step_once(struct tn_step *step, uint64_t now_ns)
 {
     uint64_t resident = resident_now(step, now_ns);
-    if (!step->budget->braked && resident > step->limit - BRAKE_SHARE(step->limit))
-        brake(step, true);
+    brake(step, resident);
     const uint64_t target = target_of(step);
     if (resident > target) {
         /* What nobody uses goes first, and need not be written out. */
@@ -132,8 +140,6 @@ static uint64_t step_once(struct tn_step *step, uint64_t now_ns)
     } else if (resident > target - PREPARE_SHARE(step->limit)) {
         tn_evict_prepare(step);
     }
-    if (step->budget->braked)
-        brake(step, false);
     if (step->outs == 0)
         return now_ns + 1;
     const uint64_t room_ns = (step->limit - resident) / 2 / FILL_RATE;
