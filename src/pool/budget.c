@@ -88,7 +88,7 @@ static void note_rate(struct tn_budget *budget, uint64_t grown, uint64_t now_ns)
     else if (since_ns < RATE_MIN_NS)
         return;
     else
-        budget->rate -= budget->rate * since_ns / (2 * RATE_FADE_NS);
+        budget->rate -= budget->rate * since_ns / (UINT64_C(2) * RATE_FADE_NS);
     budget->rate_ns = now_ns;
     if (since_ns < RATE_FADE_NS)
         budget->rate = tn_max(budget->rate, grown / (since_ns / NS_PER_MS));
@@ -253,6 +253,7 @@ static int probe_drop(const struct terrane_space *space)
 {
     const size_t bytes = tn_os_page_bytes();
     const uint64_t offset = (uint64_t)space->block_count << TN_BLOCK_SHIFT;
+    const _Atomic uint32_t nobody = 0; /* wakes it */
     void *page;
     int error = tn_os_allocate(bytes, &page);
     if (error != 0)
@@ -261,7 +262,7 @@ static int probe_drop(const struct terrane_space *space)
     if (error == 0)
         error = try_drop(space, page, offset);
     for (unsigned tries = 1; error == -EAGAIN && tries < PROBE_TRIES; tries++) {
-        tn_os_wait_for(&(_Atomic uint32_t){0}, 0, PROBE_PAUSE_NS);
+        tn_os_wait_for(&nobody, 0, PROBE_PAUSE_NS);
         error = try_drop(space, page, offset);
     }
     (void)tn_os_release(page, bytes);
