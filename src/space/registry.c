@@ -28,9 +28,12 @@ struct tn_lock tn_registry_lock = TN_LOCK_INIT(TN_RANK_REGISTRY);
 static _Atomic uint8_t slots[SLOTS];
 static struct terrane_space *_Atomic spaces[TN_SPACES_MAX];
 
-/* Written under the lock; who destroys a space sleeps on its word. An id is not given out again
- * until its visitors have left. */
+/* Visitors of each space. Written under the lock; who destroys a space sleeps on its word, and an
+ * id is not given out again before he has woken: else he might find the next one's visitors. */
 static _Atomic uint32_t visitors[TN_SPACES_MAX];
+
+/* Beside their number: somebody destroys the space. */
+#define ENDING ((uint32_t)1 << 31)
 
 static size_t first_slot(const struct terrane_space *space)
 {
@@ -57,9 +60,10 @@ static void mark(const struct terrane_space *space, uint8_t value)
         atomic_store_explicit(&slots[slot], value, memory_order_release);
 }
 
+/* With the mark, if the space ends. */
 static uint32_t visitors_of(uint32_t id)
 {
-    /* acquire; pairs with the release in tn_space_leave */
+    /* acquire; pairs with the releases in tn_space_leave and tn_registry_remove */
     return atomic_load_explicit(&visitors[id], memory_order_acquire);
 }
 
@@ -88,9 +92,12 @@ void tn_registry_remove(struct terrane_space *space)
     if (covers_slots(space))
         mark(space, 0);
     atomic_store_explicit(&spaces[space->id], NULL, memory_order_release);
+    atomic_fetch_or_explicit(&visitors[space->id], ENDING, memory_order_relaxed);
     tn_lock_release(&tn_registry_lock);
-    for (uint32_t count; (count = visitors_of(space->id)) != 0;)
+    for (uint32_t count; ((count = visitors_of(space->id)) & ~ENDING) != 0;)
         tn_os_wait(&visitors[space->id], count);
+    /* release; pairs with the acquire in visitors_of, by who gives the id out */
+    atomic_store_explicit(&visitors[space->id], 0, memory_order_release);
 }
 
 struct terrane_space *tn_space_visit(uint32_t id)
@@ -109,9 +116,9 @@ void tn_space_leave(uint32_t id)
     /* A handler of a signal may have forked in the middle of this very visit: then nobody counts it
      * in the child. Release; pairs with the acquire in visitors_of: what the visitor did comes
      * before the end. */
-    if (visitors_of(id) != 0)
+    if ((visitors_of(id) & ~ENDING) != 0)
         atomic_fetch_sub_explicit(&visitors[id], 1, memory_order_release);
-    const bool awaited = tn_space_at(id) == NULL;
+    const bool awaited = (visitors_of(id) & ENDING) != 0;
     tn_lock_release(&tn_registry_lock);
     if (awaited)
         tn_os_wake_all(&visitors[id]);
