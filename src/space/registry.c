@@ -28,6 +28,15 @@ struct tn_lock tn_registry_lock = TN_LOCK_INIT(TN_RANK_REGISTRY);
 static _Atomic uint8_t slots[SLOTS];
 static struct terrane_space *_Atomic spaces[TN_SPACES_MAX];
 
+/* Where each space's blocks are: number of the first in the address space, their count; 0: nowhere.
+ * In one word, and not in the space: who searches for his own looks at others', which may be
+ * destroyed meanwhile. */
+static _Atomic uint64_t windows[TN_SPACES_MAX];
+
+#define WINDOW_COUNT_BITS 32
+
+_Static_assert(ADDRESS_BITS - TN_BLOCK_SHIFT + WINDOW_COUNT_BITS <= 64, "both numbers fit a word");
+
 /* Visitors of each space. Written under the lock; who destroys a space sleeps on its word, and an
  * id is not given out again before he has woken: else he might find the next one's visitors. */
 static _Atomic uint32_t visitors[TN_SPACES_MAX];
@@ -60,6 +69,18 @@ static void mark(const struct terrane_space *space, uint8_t value)
         atomic_store_explicit(&slots[slot], value, memory_order_release);
 }
 
+static void set_window(uint32_t id, uint64_t window)
+{
+    /* release; pairs with the acquire in holds */
+    atomic_store_explicit(&windows[id], window, memory_order_release);
+}
+
+static uint64_t window_of(const struct terrane_space *space)
+{
+    const uint64_t first = (uintptr_t)space->base >> TN_BLOCK_SHIFT;
+    return first << WINDOW_COUNT_BITS | space->block_count;
+}
+
 /* With the mark, if the space ends. */
 static uint32_t visitors_of(uint32_t id)
 {
@@ -77,6 +98,7 @@ int tn_registry_add(struct terrane_space *space)
         space->id = id;
         /* release; pairs with the acquire in tn_space_at */
         atomic_store_explicit(&spaces[id], space, memory_order_release);
+        set_window(id, window_of(space));
         mark(space, covers_slots(space) ? (uint8_t)(id + 1) : SEARCH);
         error = 0;
         break;
@@ -91,6 +113,7 @@ void tn_registry_remove(struct terrane_space *space)
     /* Shared slots stay on SEARCH, which finds nothing of this space any more. */
     if (covers_slots(space))
         mark(space, 0);
+    set_window(space->id, 0);
     atomic_store_explicit(&spaces[space->id], NULL, memory_order_release);
     atomic_fetch_or_explicit(&visitors[space->id], ENDING, memory_order_relaxed);
     tn_lock_release(&tn_registry_lock);
@@ -144,10 +167,13 @@ struct terrane_space *tn_space_at(uint32_t id)
     return atomic_load_explicit(&spaces[id], memory_order_acquire);
 }
 
-static bool holds(const struct terrane_space *space, const void *pointer)
+/* Whether the pointer lies in the space with this id. If so, somebody keeps it alive. */
+static bool holds(uint32_t id, const void *pointer)
 {
-    return space != NULL && tn_offset_of(space, pointer) < (size_t)space->block_count
-                                                               << TN_BLOCK_SHIFT;
+    /* acquire; pairs with the release in set_window */
+    const uint64_t window = atomic_load_explicit(&windows[id], memory_order_acquire);
+    const uint64_t block = (uintptr_t)pointer >> TN_BLOCK_SHIFT;
+    return block - (window >> WINDOW_COUNT_BITS) < (uint32_t)window;
 }
 
 struct terrane_space *tn_space_of(const void *pointer)
@@ -158,14 +184,11 @@ struct terrane_space *tn_space_of(const void *pointer)
         slot < SLOTS ? atomic_load_explicit(&slots[slot], memory_order_acquire) : SEARCH;
     if (value == 0)
         return NULL;
-    if (value != SEARCH) {
-        struct terrane_space *space = tn_space_at(value - 1u);
-        return holds(space, pointer) ? space : NULL;
-    }
+    if (value != SEARCH)
+        return holds(value - 1u, pointer) ? tn_space_at(value - 1u) : NULL;
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
-        struct terrane_space *space = tn_space_at(id);
-        if (holds(space, pointer))
-            return space;
+        if (holds(id, pointer))
+            return tn_space_at(id);
     }
     return NULL;
 }
