@@ -182,7 +182,7 @@ const char *bench_figure_title(const char *figure)
         {"cost_wall_s", "wall time of one operation"},
         {"resize_s", "time inside resize, of one growth"},
         {"channel_s", "the channel alone, for one piece"},
-        {"thread_s", "CPU time of a thread's whole life"},
+        {"thread_s", "CPU time of a thread from birth to end"},
         {"left_bytes", "resident some seconds after all was freed"},
         {"file_bytes", "in the file some seconds after all was freed"},
         {"resident_bytes", "most mapped memory at a time"},

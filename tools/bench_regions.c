@@ -179,8 +179,9 @@ static void conclude_regions(const struct bench_plan *plan, struct text *out)
             text_print(&behind, "  behind in %s: %.2f times %s\n", plan->cases[i].name,
                        figure->ratio_to_best_other, other->name);
     }
-    text_print(out, "terrane is first, or within %.0f %%, in %u of %u cases\n", (NOISE - 1) * 100,
-               first, compared);
+    if (compared > 0)
+        text_print(out, "terrane is first, or within %.0f %%, in %u of %u cases\n",
+                   (NOISE - 1) * 100, first, compared);
     if (behind.length > 0)
         text_print(out, "%s", text_string(&behind));
     text_free(&behind);

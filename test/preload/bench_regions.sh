@@ -94,3 +94,12 @@ assert median(case, "mmap", "resident_bytes") > 700 * 2**20
 assert median(case, "terrane", "resident_bytes") < 700 * 2**20
 assert median(case, "terrane", "over_ratio") < median(case, "mmap", "over_ratio") <= 1'
 fi
+
+# Every figure's title must be one that gnuplot can read.
+if command -v gnuplot >/dev/null; then
+    expect_status 0 "$terrane" bench regions --quick --rounds 1 --contenders terrane,mmap \
+        --cases "birth/2M,handoff/2M,grow/64M/2M" --plot "$work/plots"
+    for figure in cost_s cost_wall_s thread_s channel_s resize_s; do
+        [ -s "plots/regions-$figure.svg" ] || fail "no plot of $figure"
+    done
+fi
