@@ -80,7 +80,8 @@ enum terrane_advice {
 
 /* Applies to [offset, offset + bytes) of the region, cut to whole pages inside it. Hints may be
  * ignored; DEAD is not: -EPERM (sealed, or a shared space of the parent, after fork), -ENOMEM, and
- * on files -ENOSPC, -EIO. -EINVAL: outside the region, or an unknown advice. */
+ * on files -ENOSPC, -EIO: the bytes are zero then, but a store to them may find no room (SIGBUS).
+ * -EINVAL: outside the region, or an unknown advice. */
 TERRANE_API int terrane_region_advise(const struct terrane_region *region, size_t offset,
                                       size_t bytes, enum terrane_advice advice);
 

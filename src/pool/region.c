@@ -353,11 +353,17 @@ int terrane_region_unseal(const struct terrane_region *region)
     return protect(region, true);
 }
 
-/* Contents go; on files the space for new ones is reserved again. */
-static int discard(struct terrane_space *space, char *addr, size_t bytes)
+/* Contents go; on files the space for new ones is reserved again. Where that is refused the region
+ * is not for a cache any more, which would hand it out as it is. */
+static int discard(struct terrane_space *space, uint32_t block, char *addr, size_t bytes)
 {
-    const int error = tn_space_discard(space, addr, bytes);
-    return error == 0 && space->reserve_file ? tn_space_commit(space, addr, bytes) : error;
+    int error = tn_space_discard(space, addr, bytes);
+    if (error != 0 || !space->reserve_file)
+        return error;
+    error = tn_space_commit(space, addr, bytes);
+    if (error != 0)
+        tn_region_row(space, block)->class = TN_CLASS_UNCACHED;
+    return error;
 }
 
 int terrane_region_advise(const struct terrane_region *region, size_t offset, size_t bytes,
@@ -383,7 +389,7 @@ int terrane_region_advise(const struct terrane_region *region, size_t offset, si
         tn_budget_cold(space, addr, end - offset);
         return 0;
     case TERRANE_ADVICE_DEAD:
-        return (state & TN_REGION_SEALED) != 0 ? -EPERM : discard(space, addr, end - offset);
+        return (state & TN_REGION_SEALED) != 0 ? -EPERM : discard(space, block, addr, end - offset);
     }
     return -EINVAL;
 }

@@ -83,11 +83,30 @@ static void test_refused_growth(void **state)
     assert_int_equal(terrane_space_destroy(space), 0);
 }
 
+/* What was declared dead and could not be reserved again is not handed out without room. */
+static void test_refused_after_dead(void **state)
+{
+    (void)state;
+    struct terrane_space *space = scratch_space();
+    struct terrane_region region;
+    assert_int_equal(terrane_region_acquire(space, REGION_BYTES, &region), 0);
+    room = 0;
+    assert_int_equal(terrane_region_advise(&region, 0, REGION_BYTES, TERRANE_ADVICE_DEAD), -ENOSPC);
+    terrane_region_release(&region);
+    assert_int_equal(terrane_region_acquire(space, REGION_BYTES, &region), -ENOSPC);
+    room = UINT64_MAX;
+    assert_int_equal(terrane_region_acquire(space, REGION_BYTES, &region), 0);
+    assert_true(file_bytes(space) >= REGION_BYTES);
+    terrane_region_release(&region);
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused_acquire),
         cmocka_unit_test(test_refused_growth),
+        cmocka_unit_test(test_refused_after_dead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) == 0 ? 0 : 1;
 }
