@@ -33,6 +33,7 @@
 #define HEADROOM_MIN(limit)  ((limit) / 8)
 #define HEADROOM_MAX(limit)  ((limit) / 2)
 #define PREPARE_SHARE(limit) ((limit) / 8)
+#define BRAKE_MIN(limit)     ((limit) / 16)
 
 #define REACTION_MS 250u
 #define BRAKE_MS    60u
@@ -66,17 +67,17 @@ static struct tn_budget *budget_of(const struct terrane_space *space)
 
 /* ---- steps ---- */
 
-/* What may be resident if `wanted` bytes are to be kept free. */
-static uint64_t with_headroom(const struct tn_step *step, uint64_t wanted)
+/* What may be resident if `wanted` bytes are to be kept free, `least` of the budget or more. */
+static uint64_t with_headroom(const struct tn_step *step, uint64_t wanted, uint64_t least)
 {
-    return step->limit -
-           tn_max(tn_min(wanted, HEADROOM_MAX(step->limit)), HEADROOM_MIN(step->limit));
+    return step->limit - tn_max(tn_min(wanted, HEADROOM_MAX(step->limit)), least);
 }
 
 /* Where dropping starts. */
 static uint64_t target_of(const struct tn_step *step)
 {
-    return with_headroom(step, tn_max(step->budget->rate * REACTION_MS, step->wanted));
+    return with_headroom(step, tn_max(step->budget->rate * REACTION_MS, step->wanted),
+                         HEADROOM_MIN(step->limit));
 }
 
 /* Learns from `grown` bytes since the last look. A higher rate counts at once. */
@@ -114,7 +115,8 @@ static uint64_t resident_now(struct tn_step *step, uint64_t now_ns)
 /* Sets the brake, or lets it go once what is over has gone. */
 static void brake(struct tn_step *step, uint64_t resident)
 {
-    const uint64_t most = with_headroom(step, step->budget->rate * BRAKE_MS);
+    const uint64_t most =
+        with_headroom(step, step->budget->rate * BRAKE_MS, BRAKE_MIN(step->limit));
     const bool wanted = resident > (step->budget->braked ? tn_min(most, target_of(step)) : most);
     if (wanted == step->budget->braked || step->limit < WHOLE_FROM ||
         tn_os_features()->thp == TN_OS_THP_NEVER)

@@ -223,7 +223,8 @@ void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes)
         return;
     tn_mappings_give(space, GUARD_MAPPINGS); /* there is room; the exact change is counted below */
     char *start = space->base + (first << TN_HUGE_SHIFT);
-    if (tn_os_advise_huge(start, (last - first) << TN_HUGE_SHIFT, true) != 0)
+    if (!atomic_load_explicit(&space->whole_paused, memory_order_relaxed) &&
+        tn_os_advise_huge(start, (last - first) << TN_HUGE_SHIFT, true) != 0)
         return;
     tn_lock_acquire(&space->lock);
     count_change(space, mark_units(space, first, last, true));
@@ -313,7 +314,7 @@ static void advise_still_wanted(struct terrane_space *space, size_t first, size_
 void tn_space_pause_huge(struct terrane_space *space, bool paused)
 {
     size_t first = 0, last;
-    atomic_store_explicit(&space->whole_pieces, !paused, memory_order_relaxed);
+    atomic_store_explicit(&space->whole_paused, paused, memory_order_relaxed);
     while (next_advised(space, &first, &last)) {
         if (paused)
             (void)tn_os_advise_huge(space->base + (first << TN_HUGE_SHIFT),

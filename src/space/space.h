@@ -152,6 +152,7 @@ struct terrane_space {
 
     struct tn_budget *_Atomic budget; /* pool floor: its resident budget, or NULL */
     _Atomic bool whole_pieces;        /* relaxed; scratch: large runs are wanted in 2 MiB at once */
+    _Atomic bool whole_paused;        /* relaxed; but not now: it is only noted where */
     tn_space_end *budget_release;     /* as above */
 };
 
