@@ -369,14 +369,22 @@ static unsigned warm_order(const struct terrane_space *space, uint32_t block, un
     return space->buddy.nodes[block].warm != 0 ? order : tn_order_of_bytes(bytes);
 }
 
-/* Whether huge pages are wanted in what a run does not use, since it was larger. That must not
- * become clean as it is: whoever comes next would get 2 MiB for each page that he touches. */
-static bool tail_is_huge(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
+/* Whether addresses without pages must be mapped afresh before they are clean, since they were
+ * used: where huge pages are wanted, whoever comes next would get 2 MiB for each page that he
+ * touches, and under strict overcommit they are still charged. */
+static bool bears_traces(struct terrane_space *space, char *addr, size_t bytes)
+{
+    return space->lazy_commit || tn_space_any_huge(space, addr, bytes);
+}
+
+/* The same of what a run does not use, perhaps because it was larger. */
+static bool tail_bears_traces(struct terrane_space *space, uint32_t block, unsigned order,
+                              size_t bytes)
 {
     const size_t used = tn_bytes_of_order(warm_order(space, block, order, bytes));
     const size_t whole = tn_bytes_of_order(order);
     return used < whole && (space->buddy.nodes[block].flags & TN_RUN_CUT) == 0 &&
-           tn_space_any_huge(space, tn_block_addr(space, block) + used, whole - used);
+           bears_traces(space, tn_block_addr(space, block) + used, whole - used);
 }
 
 /* Puts a plain run on the warm lists. Returns whether it is time to look at the clock. */
@@ -447,7 +455,7 @@ void tn_pool_count_regions(struct terrane_space *space, int change)
 
 void tn_pool_keep(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
-    if (tail_is_huge(space, block, order, bytes)) {
+    if (tail_bears_traces(space, block, order, bytes)) {
         tn_pool_count_regions(space, -1);
         drop_run(space, block, order, bytes);
     } else if (keep_run(space, block, order, bytes, true)) {
@@ -461,7 +469,7 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
         return;
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
     if (!tn_run_plain(space, block) || (cut && is_special(space, block)) ||
-        tail_is_huge(space, block, order, bytes)) {
+        tail_bears_traces(space, block, order, bytes)) {
         drop_run(space, block, order, bytes);
         return;
     }
@@ -490,7 +498,7 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
     if (space->foreign)
         return;
     if (is_special(space, block) ||
-        tn_space_any_huge(space, tn_block_addr(space, block), tn_bytes_of_order(order))) {
+        bears_traces(space, tn_block_addr(space, block), tn_bytes_of_order(order))) {
         drop_run(space, block, order, bytes);
         return;
     }

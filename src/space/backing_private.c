@@ -28,16 +28,16 @@ static int private_discard(struct terrane_space *space, char *addr, size_t bytes
     return tn_os_discard(addr, bytes);
 }
 
-/* Makes the run one fresh zero mapping like its neighbours; false if the kernel refuses. */
+/* Makes the run one fresh mapping like its neighbours: of zeros, or where the kernel counts what is
+ * accessible, of bare addresses, because taking access away later would not uncount it. False if
+ * the kernel refuses. */
 static bool make_fresh(const struct terrane_space *space, char *addr, size_t bytes)
 {
-    if (tn_os_map_private(addr, bytes) != 0)
-        return false;
-    if (space->numa_node >= 0) /* else it would not merge */
+    const int error =
+        space->lazy_commit ? tn_os_vacate(addr, bytes) : tn_os_map_private(addr, bytes);
+    if (error == 0 && space->numa_node >= 0) /* else it would not merge */
         (void)tn_os_place(addr, bytes, (unsigned)space->numa_node);
-    if (space->lazy_commit)
-        (void)tn_os_protect(addr, bytes, TN_OS_NONE); /* refused: stays charged, still correct */
-    return true;
+    return error == 0;
 }
 
 /* Undoes guards and drops the pages without a change of mappings; false if pages may be left. */
