@@ -13,6 +13,10 @@
 
 #define TN_REGION_CLASSES 72
 
+/* After so many doublings a cache takes as many regions of a class as a deque holds. */
+#define TN_DOUBLINGS_MAX 6
+_Static_assert(TN_DEQUE_SLOTS == 1 << TN_DOUBLINGS_MAX, "a full deque is the last doubling");
+
 /* Counts are stored by the owner only, if not said otherwise; all relaxed, they order nothing. */
 struct tn_region_cache {
     struct terrane_space *space;
@@ -27,6 +31,7 @@ struct tn_region_cache {
     _Atomic uint64_t hits[TN_REGION_CLASSES];
     _Atomic uint64_t puts[TN_REGION_CLASSES];
     _Atomic uint64_t steals[TN_REGION_CLASSES]; /* from other caches, by the owner */
+    uint8_t doublings[TN_REGION_CLASSES];       /* how often the owner found nothing, up to full */
 
     _Alignas(64) _Atomic uint64_t stolen_bytes;  /* by anybody: added */
     _Atomic uint64_t stolen[TN_REGION_CLASSES];  /* by threads; added */
@@ -56,8 +61,11 @@ static inline uint64_t tn_region_cache_bytes(const struct tn_region_cache *cache
 static inline bool tn_region_cache_take(struct tn_region_cache *cache, unsigned class, size_t bytes,
                                         uint32_t *block)
 {
-    if (!tn_deque_pop(&cache->deques[class], block))
+    if (!tn_deque_pop(&cache->deques[class], block)) {
+        cache->doublings[class] =
+            (uint8_t)(cache->doublings[class] + (cache->doublings[class] < TN_DOUBLINGS_MAX));
         return false;
+    }
     tn_add_own(&cache->bytes, 0 - (uint64_t)bytes);
     const uint64_t left = tn_region_cache_bytes(cache);
     if (left < tn_read(&cache->low))
@@ -66,11 +74,14 @@ static inline bool tn_region_cache_take(struct tn_region_cache *cache, unsigned 
     return true;
 }
 
-/* Owner: false if it is full. Counted first: a thief may be faster with what it takes. */
+/* Owner: false if it is full, or has as many of the class as its owner has shown to want: one, and
+ * twice as many each time that it found nothing. A thread that only gives what others take would
+ * pile up cold regions else. Counted first: a thief may be faster with what it takes. */
 static inline bool tn_region_cache_give(struct tn_region_cache *cache, unsigned class, size_t bytes,
                                         size_t most, uint32_t block)
 {
-    if (tn_region_cache_bytes(cache) + bytes > most)
+    if (tn_region_cache_bytes(cache) + bytes > most ||
+        tn_deque_count(&cache->deques[class]) >> cache->doublings[class] != 0)
         return false;
     tn_add_own(&cache->bytes, bytes);
     tn_add_own(&cache->puts[class], 1);
