@@ -49,10 +49,19 @@ void tn_pool_count_out(struct terrane_space *space, unsigned order, size_t bytes
 
 void tn_pool_count_back(struct terrane_space *space, unsigned order, size_t bytes)
 {
-    struct tn_order_counts *counts = &tn_pool_of(space)->counts[order];
-    counts->releases++;
-    counts->held_bytes -= bytes;
-    tn_space_uncharge(space, bytes);
+    struct tn_pool_state *pool = tn_pool_of(space);
+    pool->counts[order].releases++;
+    pool->counts[order].held_bytes -= bytes;
+    const size_t owed = tn_min(bytes, pool->owed_bytes);
+    pool->owed_bytes -= owed;
+    tn_space_uncharge(space, bytes - owed);
+}
+
+void tn_pool_owe(struct terrane_space *space, size_t bytes)
+{
+    tn_lock_acquire(&space->lock);
+    tn_pool_of(space)->owed_bytes += bytes;
+    tn_lock_release(&space->lock);
 }
 
 /* A run has other bytes, and perhaps another order. */

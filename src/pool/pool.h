@@ -61,6 +61,10 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
 void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned order,
                            size_t bytes);
 
+/* The next `bytes` that go back have been uncounted already: by whom they are given does not matter
+ * to the sum, and so it never counts them twice. */
+void tn_pool_owe(struct terrane_space *space, size_t bytes);
+
 /* Changes the used bytes of a run at its address. Growing takes the blocks behind it where they are
  * free, and may raise *order; shrinking gives tail pages back. -ENOMEM, -ENOSPC, -EIO: unchanged.
  */

@@ -58,10 +58,12 @@ static void count_source(const struct journey *journey, bool counts)
     tn_lock_release(&space->lock);
 }
 
+/* The source goes back. It has been uncounted before. */
 static void leave(const struct journey *journey, bool moved)
 {
     const struct tn_held *from = journey->from;
-    count_source(journey, true);
+    if (from->space == journey->space)
+        tn_pool_owe(from->space, from->bytes);
     if (moved)
         tn_pool_release_empty(from->space, from->block, from->order, from->bytes);
     else

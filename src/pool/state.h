@@ -45,7 +45,8 @@ struct tn_pool_state {
     bool decaying; /* `decay` has been initialised */
 
     struct tn_order_counts counts[TN_ORDERS];
-    uint64_t regions; /* of the runs handed out, those that are regions, cached ones included */
+    uint64_t owed_bytes; /* of what goes back next, those that are not counted any more */
+    uint64_t regions;    /* of the runs handed out, those that are regions, cached ones included */
     uint64_t purges;
     uint64_t refusals;
     uint64_t pressure_calls;

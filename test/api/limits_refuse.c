@@ -87,6 +87,31 @@ static void test_limit_holds_for_growth(void **state)
     assert_int_equal(terrane_space_destroy(space), 0);
 }
 
+/* What goes elsewhere to grow counts once, also in the highest sum so far. */
+static void test_limit_counts_once(void **state)
+{
+    (void)state;
+    struct terrane_space_options options = options_of(TERRANE_BACKING_PRIVATE);
+    options.limit_bytes = LIMIT;
+    struct terrane_space *space = space_with(&options);
+    struct terrane_region region, neighbour;
+    struct terrane_stats stats;
+    assert_int_equal(terrane_region_acquire(space, 2 * MIB, &region), 0);
+    assert_int_equal(terrane_region_acquire(space, 2 * MIB, &neighbour), 0);
+    const char *data = region.data;
+    assert_int_equal(terrane_region_resize(&region, 5 * MIB), 0);
+    assert_ptr_not_equal(region.data, data);
+    terrane_space_stats(space, &stats);
+    assert_int_equal(stats.run_bytes, 7 * MIB);
+    assert_int_equal(stats.run_bytes_peak, 7 * MIB);
+    terrane_region_release(&region);
+    terrane_region_release(&neighbour);
+    (void)terrane_pool_purge(space);
+    terrane_space_stats(space, &stats);
+    assert_int_equal(stats.run_bytes, 0);
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
 static void impossible_sizes(struct terrane_space *space, enum terrane_backing backing)
 {
     (void)backing;
@@ -183,7 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_addresses),          cmocka_unit_test(test_limit_bytes),
         cmocka_unit_test(test_limit_holds_for_growth), cmocka_unit_test(test_impossible_sizes),
-        cmocka_unit_test(test_bad_alignments),
+        cmocka_unit_test(test_bad_alignments),         cmocka_unit_test(test_limit_counts_once),
     };
     return RUN_TESTS(tests);
 }
