@@ -63,8 +63,8 @@ audit-bench: setup-check
 	+$(call build,audit)
 	@for bench in malloc grow; do test/run --step "audit bench $$bench" \
 		build/audit/terrane bench $$bench --quick --rounds 1 --contenders terrane; done
-	@test/run --step "audit bench regions" build/audit/terrane bench regions --quick --rounds 1 \
-		--contenders terrane --cases 'hot/*,live*,handoff*,birth*,grow/*'
+	@test/run --step "audit bench regions" build/audit/terrane bench regions --quick \
+		--rounds 1 --contenders terrane --cases 'hot/*,live*,handoff*,birth*,grow/*'
 
 package: setup-check
 	+$(call build,release)

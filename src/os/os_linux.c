@@ -293,12 +293,17 @@ int tn_os_populate(void *addr, size_t size)
     return memory_or_unsupported("populate");
 }
 
-/* Whether a range is more than one mapping: only then is growing it in place a bad address. */
+/* Whether a range is more than one mapping: only then is growing it in place a bad address. errno
+ * is kept: a question is no failure. */
 static bool spans_mappings(char *addr, size_t size)
 {
     const size_t page = tn_os_page_bytes();
-    if (mremap(addr, size, size + page, 0) == MAP_FAILED)
-        return errno == EFAULT;
+    const int saved_errno = errno;
+    if (mremap(addr, size, size + page, 0) == MAP_FAILED) {
+        const bool spans = errno == EFAULT;
+        errno = saved_errno;
+        return spans;
+    }
     (void)munmap(addr + size, page); /* nothing was behind it, and so it grew */
     return false;
 }
