@@ -396,9 +396,12 @@ static bool tail_bears_traces(struct terrane_space *space, uint32_t block, unsig
            bears_traces(space, tn_block_addr(space, block) + used, whole - used);
 }
 
-/* Puts a plain run on the warm lists. Returns whether it is time to look at the clock. */
-static bool keep_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
-                     bool region)
+/* When the clock should be looked at. */
+enum look { LOOK_LATER, LOOK_NOW, LOOK_ALWAYS };
+
+/* Puts a plain run on the warm lists. */
+static enum look keep_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
+                          bool region)
 {
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
     const unsigned used = warm_order(space, block, order, bytes);
@@ -413,8 +416,9 @@ static bool keep_run(struct terrane_space *space, uint32_t block, unsigned order
         tn_warm_put(space, block, used, bytes);
     }
     tn_pool_note(space);
-    const bool look = ++tn_pool_of(space)->releases % RELEASES_PER_LOOK == 0 ||
-                      tn_pool_decay_ns(space) == TN_DECAY_AT_ONCE;
+    enum look look = ++tn_pool_of(space)->releases % RELEASES_PER_LOOK == 0 ? LOOK_NOW : LOOK_LATER;
+    if (tn_pool_decay_ns(space) == TN_DECAY_AT_ONCE)
+        look = LOOK_ALWAYS;
     tn_lock_release(&space->lock);
     return look;
 }
@@ -467,7 +471,7 @@ void tn_pool_keep(struct terrane_space *space, uint32_t block, unsigned order, s
     if (tail_bears_traces(space, block, order, bytes)) {
         tn_pool_count_regions(space, -1);
         drop_run(space, block, order, bytes);
-    } else if (keep_run(space, block, order, bytes, true)) {
+    } else if (keep_run(space, block, order, bytes, true) != LOOK_LATER) {
         (void)tn_pool_tick(space, tn_os_clock_ns());
     }
 }
@@ -482,11 +486,11 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
         drop_run(space, block, order, bytes);
         return;
     }
-    (void)keep_run(space, block, order, bytes, false);
+    const enum look look = keep_run(space, block, order, bytes, false);
     const size_t budget = dirty_budget(space);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > budget)
         (void)purge(space, budget, false);
-    if (order > 0 && tn_pool_tick(space, tn_os_clock_ns()) != 0)
+    if ((order > 0 || look == LOOK_ALWAYS) && tn_pool_tick(space, tn_os_clock_ns()) != 0)
         tn_worker_wake();
 }
 

@@ -132,6 +132,8 @@ static void test_at_once(void **state)
     terrane_pool_set_cache(space, (size_t)1 << 30);
     use(space);
     assert_int_equal(warm_bytes(space), 0);
+    terrane_free(object_in(heap_in(space), 60000)); /* of a single block, too */
+    assert_int_equal(warm_bytes(space), 0);
     terrane_pool_set_decay(space, DECAY_MS);
     use(space);
     assert_true(warm_bytes(space) > 0);
