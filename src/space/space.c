@@ -384,4 +384,5 @@ void tn_space_audit(const struct terrane_space *space)
     tn_buddy_audit(&space->buddy);
     tn_check(tn_counted(space, TN_COUNT_DIRTY_BYTES) == tn_space_dirty_bytes(space));
     tn_check(space->buddy.frontier <= space->block_count);
+    tn_check(tn_counted(space, TN_COUNT_RUN_BYTES) <= tn_counted(space, TN_COUNT_RUN_BYTES_PEAK));
 }
