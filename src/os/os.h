@@ -214,7 +214,7 @@ struct tn_os_cached {
 int tn_os_file_cached(int fd, uint64_t offset_bytes, uint64_t size_bytes, struct tn_os_cached *out);
 
 /* Whether the file system has found room for all of a range, so that no store there needs more.
- * -ENOTSUP (it does not say). */
+ * -ENOTSUP (it does not say), -EIO, -ENOMEM. */
 int tn_os_file_backed(int fd, uint64_t offset_bytes, uint64_t size_bytes, bool *backed);
 
 /* Bytes that the file takes on its file system. -EIO, -ENOMEM. */

@@ -571,7 +571,7 @@ int tn_os_file_backed(int fd, uint64_t offset_bytes, uint64_t size_bytes, bool *
     if (ioctl(fd, FS_IOC_FIEMAP, map) != 0)
         return unsupported() || errno == ENOTTY || errno == EBADR
                    ? -ENOTSUP
-                   : expected("file_backed", only_memory);
+                   : expected("file_backed", (const int[]){EIO, ENOMEM, 0});
     uint64_t upto = offset_bytes;
     for (unsigned i = 0; i < map->fm_mapped_extents; i++) {
         const struct fiemap_extent *extent = &map->fm_extents[i];
