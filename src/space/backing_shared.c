@@ -346,6 +346,8 @@ static void show(struct terrane_space *space, char *from, char *to, size_t bytes
     const uint32_t count = (uint32_t)(tn_round_up(bytes, TN_BLOCK_BYTES) >> TN_BLOCK_SHIFT);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t extent = shown_by(extents, source + i);
+        if (shown_by(extents, target + i) == extent)
+            continue; /* a move that is taken back: the target still counts as showing it */
         extents[target + i].shows = extent + 1;
         extents[extent].foreign++;
     }
