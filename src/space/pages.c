@@ -178,7 +178,8 @@ static void narrow_to_advised(const struct terrane_space *space, size_t *first, 
         *first += space->huge_units[*first / 64] == 0 ? 64 - *first % 64 : 1;
     *first = tn_min(*first, *last);
     while (*last > *first && !unit_is_huge(space, *last - 1))
-        (*last)--;
+        *last -= space->huge_units[(*last - 1) / 64] == 0 ? (*last - 1) % 64 + 1 : 1;
+    *last = tn_max(*first, *last);
 }
 
 /* First unit of [first, last) that is not advised yet. An object that grows in small steps asks for
