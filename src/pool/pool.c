@@ -5,11 +5,11 @@
  * becomes a dirty run, the rest a clean one, and a growing object may hold far more addresses than
  * it needs without looking like memory. */
 #include "pool/pool.h"
-#include "pool/decay_worker.h"
 
 #include "base/base.h"
 #include "os/os.h"
 #include "pool/budget.h"
+#include "pool/decay_worker.h"
 #include "pool/regions.h"
 #include "pool/warm.h"
 
@@ -23,10 +23,6 @@
  * more than the peak, this share of it and this many bytes. */
 #define ROOM_PEAK_SHARE 16
 #define ROOM_BYTES      (512 * TN_KIB)
-
-/* Dirty pages that nobody has wanted for this long are all given back, half of them after half of
- * it. */
-#define DECAY_NS 1000000000u
 
 /* The clock is asked at each so many releases of regions: asking costs as much as a release. */
 #define RELEASES_PER_LOOK 16
@@ -64,22 +60,7 @@ void tn_pool_owe(struct terrane_space *space, size_t bytes)
     tn_lock_release(&space->lock);
 }
 
-/* A run has other bytes, and perhaps another order. */
-static void count_resized(struct terrane_space *space, unsigned from, size_t old, unsigned to,
-                          size_t bytes)
-{
-    struct tn_order_counts *counts = tn_pool_of(space)->counts;
-    counts[from].held_bytes -= old;
-    counts[to].held_bytes += bytes;
-    counts[to].held_peak = tn_max(counts[to].held_peak, counts[to].held_bytes);
-}
-
 /* ---- taking runs ---- */
-
-static uint32_t blocks_of_bytes(size_t bytes)
-{
-    return (uint32_t)((bytes + TN_BLOCK_BYTES - 1) >> TN_BLOCK_SHIFT);
-}
 
 /* A warm run serves a wish that only needs its bytes as exactly those blocks. */
 static bool should_cut(const struct terrane_space *space, const struct tn_wish *wish)
@@ -106,7 +87,7 @@ static bool take_dirty(struct terrane_space *space, const struct tn_wish *wish, 
         }
         tn_buddy_give(&space->buddy, block, larger, TN_RUN_DIRTY);
     }
-    const uint32_t blocks = blocks_of_bytes(wish->bytes);
+    const uint32_t blocks = tn_blocks_of_bytes(wish->bytes);
     if (blocks < (uint32_t)1 << order && should_cut(space, wish))
         tn_buddy_cut(&space->buddy, found->block, (uint32_t)1 << order, blocks, TN_RUN_DIRTY);
     else
@@ -137,7 +118,7 @@ static void give_run(struct terrane_space *space, uint32_t block, unsigned order
                      enum tn_run_state state)
 {
     if ((space->buddy.nodes[block].flags & TN_RUN_CUT) != 0)
-        tn_buddy_give_cut(&space->buddy, block, blocks_of_bytes(bytes), state);
+        tn_buddy_give_cut(&space->buddy, block, tn_blocks_of_bytes(bytes), state);
     else
         tn_buddy_give(&space->buddy, block, order, state);
     tn_pool_note(space);
@@ -150,7 +131,7 @@ static void retire_run(struct terrane_space *space, uint32_t block, unsigned ord
         tn_space_retire(space, block, order);
         return;
     }
-    const uint32_t end = block + blocks_of_bytes(bytes);
+    const uint32_t end = block + tn_blocks_of_bytes(bytes);
     while (block < end) {
         tn_lock_acquire(&space->lock);
         const unsigned piece = (unsigned)tn_buddy_order(&space->buddy, block);
@@ -161,68 +142,16 @@ static void retire_run(struct terrane_space *space, uint32_t block, unsigned ord
     }
 }
 
-/* Whether a used run has to be mapped afresh before the buddy may have it, which knows neither of
- * mappings nor of what they cost. */
-static bool is_special(const struct terrane_space *space, uint32_t block)
-{
-    return (space->buddy.nodes[block].flags & (uint8_t)~TN_RUN_CUT) != 0;
-}
-
 static void put_back(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
                      enum tn_run_state state)
 {
-    if (is_special(space, block)) {
+    if (tn_run_is_special(space, block)) {
         retire_run(space, block, order, bytes);
         return;
     }
     tn_lock_acquire(&space->lock);
     give_run(space, block, order, bytes, state);
     tn_lock_release(&space->lock);
-}
-
-/* Takes a dirty run to be given back: pieces first, then the one that waited longest of those with
- * at most `most` bytes, or simply the largest. Returns the dirty bytes that went, 0 if there is
- * none. Locked. */
-static size_t take_victim(struct terrane_space *space, size_t most, uint32_t *block,
-                          unsigned *order)
-{
-    struct tn_pool_state *pool = tn_pool_of(space);
-    const uint64_t before = tn_space_dirty_bytes(space);
-    const size_t pieces = tn_min(tn_max(most, TN_BLOCK_BYTES), tn_bytes_of_order(TN_ORDER_MAX));
-    const unsigned order_max = tn_highest_bit(pieces) - TN_BLOCK_SHIFT;
-    if (!tn_buddy_take_dirty(&space->buddy, order_max, block, order) &&
-        !(most == SIZE_MAX ? tn_warm_take_largest(space, 0, most, block, order)
-                           : tn_warm_take_aged(space, most, block, order)))
-        return 0;
-    const uint64_t gone = before - tn_space_dirty_bytes(space);
-    pool->purges++;
-    pool->counts[*order].purged_bytes += gone;
-    tn_decay_purged(&pool->decay, gone);
-    tn_pool_note(space);
-    return gone;
-}
-
-/* Gives dirty runs to the kernel until at most `keep` bytes are left. `gently`: never so large a
- * run that fewer would be left. */
-static size_t purge(struct terrane_space *space, size_t keep, bool gently)
-{
-    size_t given = 0;
-    const size_t most = tn_counted(space, TN_COUNT_DIRTY_BYTES);
-    while (given < most) { /* a run that the kernel refuses comes back dirty */
-        uint32_t block;
-        unsigned order;
-        tn_lock_acquire(&space->lock);
-        const uint64_t dirty = tn_space_dirty_bytes(space);
-        const size_t excess = dirty > keep ? dirty - keep : 0;
-        const size_t gone =
-            excess == 0 ? 0 : take_victim(space, gently ? excess : SIZE_MAX, &block, &order);
-        tn_lock_release(&space->lock);
-        if (gone == 0)
-            break;
-        given += gone;
-        tn_space_retire(space, block, order);
-    }
-    return given;
 }
 
 /* A run with as much of the wanted slack as the window has. Locked. */
@@ -281,7 +210,7 @@ static int take_pressed(struct terrane_space *space, const struct tn_wish *wish,
     (void)tn_regions_drain(space);
     if (error == -EAGAIN) {
         tn_space_retry(space);
-        (void)purge(space, 0, false);
+        (void)tn_pool_purge_to(space, 0, false);
     }
     error = take_run(space, wish, 0, out);
     return error == -EAGAIN ? -ENOMEM : error;
@@ -307,7 +236,7 @@ static void make_room(struct terrane_space *space)
     const size_t used = tn_counted(space, TN_COUNT_RUN_BYTES);
     const size_t keep = peak + peak / ROOM_PEAK_SHARE + ROOM_BYTES - tn_min(used, peak);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
-        (void)purge(space, keep, false);
+        (void)tn_pool_purge_to(space, keep, false);
 }
 
 int tn_pool_refused(struct terrane_space *space, int error)
@@ -409,7 +338,7 @@ static enum look keep_run(struct terrane_space *space, uint32_t block, unsigned 
     tn_pool_count_back(space, order, bytes);
     tn_pool_of(space)->regions -= region;
     if (cut) {
-        tn_buddy_give_cut(&space->buddy, block, blocks_of_bytes(bytes), TN_RUN_DIRTY);
+        tn_buddy_give_cut(&space->buddy, block, tn_blocks_of_bytes(bytes), TN_RUN_DIRTY);
     } else {
         if (used < order)
             tn_buddy_shrink(&space->buddy, block, order, used, TN_RUN_CLEAN);
@@ -481,7 +410,7 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
     if (space->foreign)
         return;
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
-    if (!tn_run_plain(space, block) || (cut && is_special(space, block)) ||
+    if (!tn_run_plain(space, block) || (cut && tn_run_is_special(space, block)) ||
         tail_bears_traces(space, block, order, bytes)) {
         drop_run(space, block, order, bytes);
         return;
@@ -489,20 +418,9 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
     const enum look look = keep_run(space, block, order, bytes, false);
     const size_t budget = dirty_budget(space);
     if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > budget)
-        (void)purge(space, budget, false);
+        (void)tn_pool_purge_to(space, budget, false);
     if ((order > 0 || look == LOOK_ALWAYS) && tn_pool_tick(space, tn_os_clock_ns()) != 0)
         tn_worker_wake();
-}
-
-/* End of what may have pages in a run of which `bytes` are used: what an earlier use left warm
- * behind them must not outlive it unseen. */
-static size_t touched_end(const struct terrane_space *space, uint32_t block, unsigned order,
-                          size_t bytes)
-{
-    const struct tn_node *node = &space->buddy.nodes[block]; /* ours alone while the run is used */
-    if ((node->flags & TN_RUN_CUT) != 0)
-        return (size_t)blocks_of_bytes(bytes) << TN_BLOCK_SHIFT;
-    return tn_max(bytes, tn_warm_end(order, node->warm));
 }
 
 void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned order,
@@ -510,7 +428,7 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
 {
     if (space->foreign)
         return;
-    if (is_special(space, block) ||
+    if (tn_run_is_special(space, block) ||
         bears_traces(space, tn_block_addr(space, block), tn_bytes_of_order(order))) {
         drop_run(space, block, order, bytes);
         return;
@@ -518,7 +436,7 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
     tn_lock_acquire(&space->lock);
     tn_pool_count_back(space, order, bytes);
     tn_lock_release(&space->lock);
-    const size_t tail = touched_end(space, block, order, bytes) - bytes;
+    const size_t tail = tn_touched_end(space, block, order, bytes) - bytes;
     const bool clean =
         tail == 0 || tn_space_discard(space, tn_block_addr(space, block) + bytes, tail) == 0;
     put_back(space, block, order, bytes, clean ? TN_RUN_CLEAN : TN_RUN_DIRTY);
@@ -527,205 +445,4 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
 void tn_pool_give_moved(struct terrane_space *space, uint32_t block, unsigned order)
 {
     put_back(space, block, order, tn_bytes_of_order(order), TN_RUN_CLEAN);
-}
-
-/* ---- resize ---- */
-
-/* Blocks that the run holds now. */
-static uint32_t held_blocks(const struct terrane_space *space, uint32_t block, unsigned order,
-                            size_t bytes)
-{
-    const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
-    return cut ? blocks_of_bytes(bytes) : (uint32_t)1 << order;
-}
-
-static int shrink(struct terrane_space *space, uint32_t block, unsigned order, size_t old_bytes,
-                  size_t new_bytes)
-{
-    char *addr = tn_block_addr(space, block);
-    struct tn_node *node = &space->buddy.nodes[block]; /* ours alone while the run is used */
-    const bool cut = (node->flags & TN_RUN_CUT) != 0;
-    const size_t end = cut ? old_bytes : touched_end(space, block, order, old_bytes);
-    const int error = tn_space_discard(space, addr + new_bytes, end - new_bytes);
-    if (error != 0)
-        return error;
-    /* What was moved into the run may reach behind what is left: then it is given back whole, lest
-     * addresses that it gives up keep a part of its mapping that nobody counts. */
-    node->warm = is_special(space, block);
-    tn_lock_acquire(&space->lock);
-    tn_space_uncharge(space, old_bytes - new_bytes);
-    count_resized(space, order, old_bytes, order, new_bytes);
-    if (cut && blocks_of_bytes(new_bytes) != blocks_of_bytes(old_bytes))
-        tn_buddy_cut(&space->buddy, block, blocks_of_bytes(old_bytes), blocks_of_bytes(new_bytes),
-                     TN_RUN_DIRTY); /* of its last block only the tail was given back */
-    tn_pool_note(space);
-    tn_lock_release(&space->lock);
-    return 0;
-}
-
-/* Takes the blocks that a cut run once gave away, and those behind the run up to `wanted`. Locked.
- */
-static bool gain_blocks(struct terrane_space *space, uint32_t block, unsigned *order,
-                        unsigned wanted, uint32_t held, bool *dirty)
-{
-    struct tn_buddy *buddy = &space->buddy;
-    bool more_dirty = false;
-    *dirty = false;
-    if ((buddy->nodes[block].flags & TN_RUN_CUT) != 0) {
-        if (!tn_buddy_uncut(buddy, block, held, *order, dirty))
-            return false;
-        buddy->nodes[block].warm = (uint8_t)tn_warm_part(*order, (size_t)held << TN_BLOCK_SHIFT);
-    }
-    if (wanted <= *order)
-        return true;
-    const uint64_t end = (uint64_t)block + ((uint64_t)1 << wanted);
-    if (end > buddy->block_count || tn_space_reach(space, end) != 0)
-        return false;
-    if (!tn_buddy_extend(buddy, block, *order, wanted, &more_dirty))
-        return false; /* what was uncut stays so: addresses, no pages beyond those it had */
-    *dirty |= more_dirty;
-    *order = wanted;
-    return true;
-}
-
-/* Makes room for `new_bytes` at the same address. Warm pages that are gained beyond them are given
- * back, so that the invariant holds. Returns 1 if some of the bytes have warm pages already. */
-static int gain_room(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
-                     size_t new_bytes)
-{
-    const uint32_t held = held_blocks(space, block, *order, old_bytes);
-    if (blocks_of_bytes(new_bytes) <= held)
-        return space->buddy.nodes[block].warm != 0;
-    const unsigned wanted = tn_order_of_bytes(new_bytes);
-    bool dirty;
-    tn_lock_acquire(&space->lock);
-    const bool gained = gain_blocks(space, block, order, wanted, held, &dirty);
-    tn_pool_note(space);
-    tn_lock_release(&space->lock);
-    char *addr = tn_block_addr(space, block);
-    const size_t from = gained ? new_bytes : (size_t)held << TN_BLOCK_SHIFT;
-    const size_t whole = tn_bytes_of_order(*order);
-    if (dirty && from < whole) {
-        const int error = tn_space_discard(space, addr + from, whole - from);
-        if (error != 0) { /* then the pages stay, uncounted, until the run is given back */
-            space->buddy.nodes[block].warm = TN_PARTS - 1;
-            return gained ? 1 : error;
-        }
-    }
-    return gained ? dirty : -ENOMEM;
-}
-
-/* Charges the bytes that a run grows by. */
-static int charge(struct terrane_space *space, size_t bytes)
-{
-    tn_lock_acquire(&space->lock);
-    const int error = tn_space_charge(space, bytes);
-    tn_lock_release(&space->lock);
-    return error;
-}
-
-int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order, size_t old_bytes,
-                   size_t new_bytes)
-{
-    if (space->foreign)
-        return -EPERM;
-    if (new_bytes <= old_bytes)
-        return shrink(space, block, *order, old_bytes, new_bytes);
-    tn_budget_admit(space, new_bytes - old_bytes);
-    int error = charge(space, new_bytes - old_bytes);
-    if (error != 0 && tn_regions_drain(space) > 0)
-        error = charge(space, new_bytes - old_bytes);
-    if (error != 0)
-        return error;
-    const unsigned old_order = *order;
-    char *from = tn_block_addr(space, block) + old_bytes;
-    error = gain_room(space, block, order, old_bytes, new_bytes);
-    const bool warm = error == 1;
-    if (error >= 0) {
-        error = tn_space_commit(space, from, new_bytes - old_bytes);
-        if (error != 0) /* warm blocks that were gained stay */
-            space->buddy.nodes[block].warm = TN_PARTS - 1;
-    }
-    tn_lock_acquire(&space->lock);
-    if (error != 0)
-        tn_space_uncharge(space, new_bytes - old_bytes);
-    count_resized(space, old_order, old_bytes, *order, error == 0 ? new_bytes : old_bytes);
-    tn_lock_release(&space->lock);
-    if (error == 0 && !warm)
-        tn_pool_fill(space, from, new_bytes - old_bytes);
-    return error;
-}
-
-/* ---- time ---- */
-
-uint64_t tn_pool_decay_ns(struct terrane_space *space)
-{
-    const struct tn_pool_state *pool = tn_pool_of(space);
-    return pool->decay_set ? pool->decay_ns : DECAY_NS;
-}
-
-void tn_pool_decay_set(struct terrane_space *space, uint64_t decay_ns)
-{
-    struct tn_pool_state *pool = tn_pool_of(space);
-    const uint64_t now_ns = tn_os_clock_ns();
-    tn_lock_acquire(&space->lock);
-    pool->decay_set = true;
-    pool->decay_ns = decay_ns;
-    tn_decay_init(&pool->decay, decay_ns, now_ns);
-    pool->decaying = true;
-    tn_lock_release(&space->lock);
-    tn_regions_decay_set(space, decay_ns, now_ns);
-    (void)tn_pool_tick(space, now_ns);
-    tn_worker_wake(); /* it may rest for as long as the old time asked for */
-}
-
-/* What may stay dirty now. */
-static uint64_t allowed(struct terrane_space *space, uint64_t now_ns, uint64_t *next_ns)
-{
-    struct tn_pool_state *pool = tn_pool_of(space);
-    tn_lock_acquire(&space->lock);
-    if (!pool->decaying) {
-        tn_decay_init(&pool->decay, tn_pool_decay_ns(space), now_ns);
-        pool->decaying = true;
-    }
-    const uint64_t dirty = tn_space_dirty_bytes(space);
-    const uint64_t epoch_ns = pool->decay.epoch_start_ns;
-    const uint64_t keep = tn_decay_allowed(&pool->decay, now_ns, dirty);
-    if (pool->decay.epoch_start_ns != epoch_ns)
-        pool->epoch++;
-    *next_ns = tn_decay_next(&pool->decay, dirty);
-    tn_lock_release(&space->lock);
-    return keep;
-}
-
-size_t tn_pool_shed(struct terrane_space *space, size_t bytes)
-{
-    const size_t dirty = tn_counted(space, TN_COUNT_DIRTY_BYTES);
-    return dirty == 0 ? 0 : purge(space, dirty - tn_min(bytes, dirty), false);
-}
-
-uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
-{
-    uint64_t next_ns;
-    if (space->foreign)
-        return 0;
-    const uint64_t keep = allowed(space, now_ns, &next_ns);
-    if (tn_counted(space, TN_COUNT_DIRTY_BYTES) > keep)
-        (void)purge(space, keep, keep > 0);
-    const uint64_t cached_ns = tn_regions_tick(space, now_ns);
-    tn_pool_observe(now_ns);
-    return next_ns == 0 || (cached_ns != 0 && cached_ns < next_ns) ? cached_ns : next_ns;
-}
-
-size_t tn_pool_trim(struct terrane_space *space)
-{
-    if (space->foreign)
-        return 0;
-    tn_space_retry(space);
-    return purge(space, 0, false);
-}
-
-size_t terrane_space_trim(struct terrane_space *space)
-{
-    return tn_pool_trim(space);
 }

@@ -59,6 +59,20 @@ static inline struct tn_pool_state *tn_pool_of(struct terrane_space *space)
     return (struct tn_pool_state *)(void *)space->pool_room;
 }
 
+/* ---- runs in use ---- */
+
+static inline uint32_t tn_blocks_of_bytes(size_t bytes)
+{
+    return (uint32_t)((bytes + TN_BLOCK_BYTES - 1) >> TN_BLOCK_SHIFT);
+}
+
+/* Whether a used run has to be mapped afresh before the buddy may have it, which knows neither of
+ * mappings nor of what they cost. */
+static inline bool tn_run_is_special(const struct terrane_space *space, uint32_t block)
+{
+    return (space->buddy.nodes[block].flags & (uint8_t)~TN_RUN_CUT) != 0;
+}
+
 /* ---- locked steps that more than one file of the pool takes ---- */
 
 /* Counts a run as handed out, or as given back. */
@@ -70,5 +84,11 @@ void tn_pool_give_moved(struct terrane_space *space, uint32_t block, unsigned or
 
 /* Brings what is known of dirty bytes up to date. */
 void tn_pool_note(struct terrane_space *space);
+
+/* ---- giving back ---- */
+
+/* Gives dirty runs to the kernel until at most `keep` bytes are left. `gently`: never so large a
+ * run that fewer would be left. */
+size_t tn_pool_purge_to(struct terrane_space *space, size_t keep, bool gently);
 
 #endif

@@ -40,6 +40,17 @@ static inline bool tn_warm_is_local(const struct terrane_space *space, uint32_t 
            (uint8_t)space->tables[TN_TABLE_HOMES][block] == tn_os_node_now() % space->nodes;
 }
 
+/* End of what may have pages in a run of which `bytes` are used: what an earlier use left warm
+ * behind them must not outlive it unseen. */
+static inline size_t tn_touched_end(const struct terrane_space *space, uint32_t block,
+                                    unsigned order, size_t bytes)
+{
+    const struct tn_node *node = &space->buddy.nodes[block]; /* ours alone while the run is used */
+    if ((node->flags & TN_RUN_CUT) != 0)
+        return (size_t)tn_blocks_of_bytes(bytes) << TN_BLOCK_SHIFT;
+    return tn_max(bytes, tn_warm_end(order, node->warm));
+}
+
 /* Puts a used, plain, whole run on its list, as the newest. */
 void tn_warm_put(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes);
 
