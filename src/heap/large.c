@@ -147,8 +147,12 @@ void *tn_large_alloc_guarded(struct terrane_heap *heap, size_t size, size_t alig
 static struct tn_held held_of(struct terrane_space *space, uint32_t block)
 {
     const struct tn_block *descriptor = tn_block_at(space, block);
-    return (struct tn_held){space, block, descriptor->order, descriptor->bytes,
-                            tn_large_usable(descriptor)};
+    return (struct tn_held){space,
+                            block,
+                            descriptor->order,
+                            descriptor->bytes,
+                            tn_large_usable(descriptor),
+                            descriptor->offset};
 }
 
 /* The run is no object any more, but still in use. */

@@ -41,6 +41,7 @@ struct tn_held {
     unsigned order;
     size_t bytes; /* as acquired or resized */
     size_t used;  /* of them, those that go along when it goes elsewhere */
+    size_t start; /* where these begin; not at 0 only if they may not move, but be copied */
 };
 
 /* Takes a run and makes its bytes usable. -ENOMEM, -ENOSPC, -EIO, -EAGAIN (no warm run). Where a

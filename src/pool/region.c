@@ -94,7 +94,7 @@ static void describe(const struct tn_held *held, struct terrane_region *out)
 static struct tn_held held_of(struct terrane_space *space, uint32_t block)
 {
     const struct tn_region_row *row = tn_region_row(space, block);
-    return (struct tn_held){space, block, row->order, row->bytes, row->bytes};
+    return (struct tn_held){space, block, row->order, row->bytes, row->bytes, 0};
 }
 
 int tn_region_from_run(const struct tn_held *held, struct terrane_region *out)
@@ -165,7 +165,7 @@ static int acquire_shared(struct terrane_space *space, const struct tn_region_si
     struct tn_run run;
     if (regions == NULL || space->foreign)
         return space->foreign ? -EPERM : -ENOMEM;
-    *out = (struct tn_held){space, 0, size->order, size->bytes, size->bytes};
+    *out = (struct tn_held){space, 0, size->order, size->bytes, size->bytes, 0};
     if (tn_pool_take_kept(space, size->order, size->bytes, &out->block) == 0) {
         if (!space->lazy_commit && !space->reserve_file)
             return 0;
@@ -276,7 +276,7 @@ static int relocate(const struct tn_held *held, struct terrane_space *space, siz
         tn_pool_count_regions(space, 1);
     }
     tn_space_want_huge(space, run.block, run.order, bytes);
-    describe(&(struct tn_held){space, run.block, run.order, bytes, bytes}, out);
+    describe(&(struct tn_held){space, run.block, run.order, bytes, bytes, 0}, out);
     return 0;
 }
 

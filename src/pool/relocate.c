@@ -77,7 +77,7 @@ static unsigned growth_slack(const struct journey *journey)
 
 static void copy_pages(const struct journey *journey)
 {
-    memcpy(target(journey), source(journey), journey->kept);
+    memcpy(target(journey), source(journey) + journey->from->start, journey->kept);
     tn_count(journey->space, TN_COUNT_COPIES, 1);
     tn_count(journey->space, TN_COUNT_COPY_BYTES, journey->kept);
 }
