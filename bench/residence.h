@@ -62,7 +62,7 @@ static inline uint64_t nameless_files_sum(uint64_t (*visit)(int descriptor))
         worker_fail("cannot read /proc/self/fd");
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
         struct stat status;
-        const int descriptor = atoi(entry->d_name);
+        const int descriptor = (int)strtol(entry->d_name, NULL, 10); /* dots: 0 */
         const bool is_file = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
         if (descriptor > STDERR_FILENO && is_file && status.st_nlink == 0)
             sum += visit(descriptor);
