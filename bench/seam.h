@@ -93,7 +93,9 @@ static inline bool malloc_resize(struct piece *piece, size_t bytes)
     void *data = realloc(piece->region.data, bytes);
     if (data == NULL)
         return false;
-    *piece = (struct piece){{data, bytes}, bytes};
+    piece->region.data = data;
+    piece->region.capacity = bytes;
+    piece->bytes = bytes;
     return true;
 }
 

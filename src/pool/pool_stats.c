@@ -80,9 +80,9 @@ static void add_caches(const struct terrane_space *space, struct terrane_pool_st
 static void add_total(struct terrane_pool_stats *out, uint64_t peak)
 {
     enum { FIELDS = sizeof(struct terrane_order_stats) / sizeof(uint64_t) };
-    uint64_t *sums = &out->total.acquires;
+    uint64_t *sums = (uint64_t *)(void *)&out->total;
     for (unsigned order = 0; order < TN_ORDERS; order++) {
-        const uint64_t *fields = &out->orders[order].acquires;
+        const uint64_t *fields = (const uint64_t *)(const void *)&out->orders[order];
         for (unsigned i = 0; i < FIELDS; i++)
             sums[i] += fields[i];
     }
