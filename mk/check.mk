@@ -1,6 +1,6 @@
 # Checks. Each part is a target of its own; `make check` runs them all and counts them together.
 
-#: make check        everything below except soak and bench, with one total (about ten minutes)
+#: make check        everything below except soak and bench, with one total (under twenty minutes)
 #: make unit-tests   builds and runs the tests of one VARIANT, with one total
 #: make audit        the tests in the audit build: whole-structure checks inside the library
 #: make asan | ubsan | tsan   the tests in a sanitized build
