@@ -73,7 +73,7 @@ TERRANE_API int terrane_stats_openmetrics(struct terrane_space *space, char *tex
 /* Keeps a page with the counters of all spaces of the process, which `terrane stat PID` reads: an
  * invisible file that an open descriptor of a high number holds (`dir` NULL), or the file
  * `dir`/terrane-stat.PID, where `dir` is an absolute path. It is brought up to date at most every
- * 100 ms, whenever the pool has work to do. A program has one page.
+ * 5 ms, whenever the pool has work to do. A program has one page.
  * The child of fork does not have the page, and may publish one of its own.
  * Errors: -EALREADY (there is one), -EINVAL (`dir` is not absolute), -ENAMETOOLONG, -ENOTSUP, or
  * what creating a file gives: -ENOENT, -EACCES, -ENOSPC, -EMFILE, -ENOMEM ... */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define REFRESH_NS    UINT64_C(100000000)
+#define REFRESH_NS    UINT64_C(5000000)
 #define DIRECTORY_MAX 400
 #define NEVER         UINT64_MAX
 

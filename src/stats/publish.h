@@ -1,6 +1,6 @@
 /* Publishing: keeps the process's stat page (stat_page.h) up to date.
  *
- * The page is refreshed at most every 100 ms, by whichever thread comes along: the pool's slow
+ * The page is refreshed at most every 5 ms, by whichever thread comes along: the pool's slow
  * paths and its worker call tn_publish_refresh through tn_pool_observer, and so do the samples of a
  * watched process. A thread that finds another one at it goes on.
  *
@@ -18,7 +18,7 @@
 /* Whether this process publishes. */
 bool tn_publish_active(void);
 
-/* Takes a snapshot if the last is 100 ms old; `now_ns` is tn_os_clock_ns. No lock of the library
+/* Takes a snapshot if the last is 5 ms old; `now_ns` is tn_os_clock_ns. No lock of the library
  * may be held. Does nothing, at the cost of one load, while nothing is published. Keeps errno. */
 void tn_publish_refresh(uint64_t now_ns);
 
