@@ -541,6 +541,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
+    terrane_worker_stop(); /* pages change only when a test does something */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memfd),
         cmocka_unit_test(test_foreign_descriptor),
