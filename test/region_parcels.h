@@ -18,6 +18,26 @@ struct parcel {
     bool whole; /* every byte counts */
 };
 
+/* The spaces that regions go among: of every backing, two private ones. */
+#define PARCEL_SPACES 4
+
+static inline struct terrane_space *parcel_space(unsigned which)
+{
+    static const enum terrane_backing backings[PARCEL_SPACES] = {
+        TERRANE_BACKING_PRIVATE, TERRANE_BACKING_MEMFD, TERRANE_BACKING_SCRATCH,
+        TERRANE_BACKING_PRIVATE};
+    const enum terrane_backing backing = backings[which];
+    const struct terrane_space_options options = {
+        .backing = backing,
+        .window_bytes = (size_t)16 << 30,
+        .scratch_dir = backing == TERRANE_BACKING_SCRATCH ? "/tmp" : NULL,
+        .move_min_bytes = (size_t)64 << 10};
+    struct terrane_space *space = NULL;
+    const int error = terrane_space_create(&options, &space);
+    EXPECT_THAT(error == 0, "%d", error);
+    return space;
+}
+
 /* The word of a page that counts. */
 static inline uint64_t *parcel_word(const struct parcel *parcel, size_t page)
 {

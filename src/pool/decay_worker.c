@@ -47,12 +47,6 @@ static void set_state(uint32_t to)
 
 /* ---- rounds ---- */
 
-/* The earlier of two times, of which 0 is none. */
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-    return b_ns == 0 || (a_ns != 0 && a_ns < b_ns) ? a_ns : b_ns;
-}
-
 /* No fork comes in the middle of a look: what it has in hand would be lost to the child. But one
  * may come while a budget waits for the disk: its space is foreign to the child. */
 static uint64_t look_at(uint32_t id)
@@ -63,7 +57,7 @@ static uint64_t look_at(uint32_t id)
     tn_lock_release(&tn_fork_lock);
     if (space == NULL)
         return 0;
-    next_ns = earlier(next_ns, tn_budget_step(space, tn_os_clock_ns()));
+    next_ns = tn_earlier(next_ns, tn_budget_step(space, tn_os_clock_ns()));
     tn_space_leave(id);
     return next_ns;
 }
@@ -74,7 +68,7 @@ static uint64_t look_at_all(void)
     uint64_t next_ns = 0;
     for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
         if (tn_space_at(id) != NULL)
-            next_ns = earlier(next_ns, look_at(id));
+            next_ns = tn_earlier(next_ns, look_at(id));
     }
     return next_ns;
 }

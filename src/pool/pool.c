@@ -35,7 +35,8 @@ void tn_pool_note(struct terrane_space *space)
     tn_decay_note(&tn_pool_of(space)->decay, tn_space_dirty_bytes(space));
 }
 
-void tn_pool_count_out(struct terrane_space *space, unsigned order, size_t bytes)
+/* A run is handed out. */
+static void count_out(struct terrane_space *space, unsigned order, size_t bytes)
 {
     struct tn_order_counts *counts = &tn_pool_of(space)->counts[order];
     counts->acquires++;
@@ -43,7 +44,8 @@ void tn_pool_count_out(struct terrane_space *space, unsigned order, size_t bytes
     counts->held_peak = tn_max(counts->held_peak, counts->held_bytes);
 }
 
-void tn_pool_count_back(struct terrane_space *space, unsigned order, size_t bytes)
+/* A run is given back; what it owes is not uncharged twice. */
+static void count_back(struct terrane_space *space, unsigned order, size_t bytes)
 {
     struct tn_pool_state *pool = tn_pool_of(space);
     pool->counts[order].releases++;
@@ -184,7 +186,7 @@ static int take_run(struct terrane_space *space, const struct tn_wish *wish, uns
     int error = tn_space_charge(space, wish->bytes);
     if (error == 0) {
         if (wish->warm ? take_warm(space, wish, out) : take_any(space, wish, slack, out)) {
-            tn_pool_count_out(space, out->order, wish->bytes);
+            count_out(space, out->order, wish->bytes);
             struct tn_order_counts *counts = &tn_pool_of(space)->counts[out->order];
             if (out->zero)
                 tn_warm_settle(space, out->block, wish->bytes);
@@ -263,7 +265,7 @@ int tn_pool_acquire(struct terrane_space *space, const struct tn_wish *wish, str
         error = clean_tail(space, wish, out);
     if (error != 0) {
         tn_lock_acquire(&space->lock);
-        tn_pool_count_back(space, out->order, wish->bytes);
+        count_back(space, out->order, wish->bytes);
         tn_lock_release(&space->lock);
         put_back(space, out->block, out->order, wish->bytes,
                  out->zero ? TN_RUN_CLEAN : TN_RUN_DIRTY);
@@ -281,7 +283,7 @@ int tn_pool_take_kept(struct terrane_space *space, unsigned order, size_t bytes,
         error = tn_space_charge(space, bytes);
     if (error == 0) {
         (void)tn_warm_take_exact(space, order, tn_warm_part(order, bytes), block);
-        tn_pool_count_out(space, order, bytes);
+        count_out(space, order, bytes);
         tn_pool_of(space)->counts[order].dirty_hits++;
         tn_pool_of(space)->regions++;
         tn_pool_note(space);
@@ -335,7 +337,7 @@ static enum look keep_run(struct terrane_space *space, uint32_t block, unsigned 
     const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
     const unsigned used = warm_order(space, block, order, bytes);
     tn_lock_acquire(&space->lock);
-    tn_pool_count_back(space, order, bytes);
+    count_back(space, order, bytes);
     tn_pool_of(space)->regions -= region;
     if (cut) {
         tn_buddy_give_cut(&space->buddy, block, tn_blocks_of_bytes(bytes), TN_RUN_DIRTY);
@@ -356,7 +358,7 @@ static enum look keep_run(struct terrane_space *space, uint32_t block, unsigned 
 static void drop_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
     tn_lock_acquire(&space->lock);
-    tn_pool_count_back(space, order, bytes);
+    count_back(space, order, bytes);
     tn_lock_release(&space->lock);
     retire_run(space, block, order, bytes);
 }
@@ -366,7 +368,7 @@ void tn_pool_uncache(struct terrane_space *space, uint32_t block, unsigned order
 {
     tn_lock_acquire(&space->lock);
     struct tn_pool_state *pool = tn_pool_of(space);
-    tn_pool_count_back(space, order, bytes);
+    count_back(space, order, bytes);
     pool->counts[order].releases--; /* it was counted when it went into the cache */
     pool->regions--;
     if (keep) {
@@ -434,7 +436,7 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
         return;
     }
     tn_lock_acquire(&space->lock);
-    tn_pool_count_back(space, order, bytes);
+    count_back(space, order, bytes);
     tn_lock_release(&space->lock);
     const size_t tail = tn_touched_end(space, block, order, bytes) - bytes;
     const bool clean =

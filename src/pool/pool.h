@@ -119,6 +119,12 @@ size_t tn_pool_shed(struct terrane_space *space, size_t bytes);
  * when it wants to be called again (tn_os_clock_ns), 0: not before something is released. */
 uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns);
 
+/* The earlier of two such times, of which 0 is none. */
+static inline uint64_t tn_earlier(uint64_t a_ns, uint64_t b_ns)
+{
+    return b_ns == 0 || (a_ns != 0 && a_ns < b_ns) ? a_ns : b_ns;
+}
+
 /* Sets the time in which unwanted warm memory fades; 0: at once, UINT64_MAX: never. */
 void tn_pool_decay_set(struct terrane_space *space, uint64_t decay_ns);
 

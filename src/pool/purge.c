@@ -109,7 +109,7 @@ uint64_t tn_pool_tick(struct terrane_space *space, uint64_t now_ns)
         (void)tn_pool_purge_to(space, keep, keep > 0);
     const uint64_t cached_ns = tn_regions_tick(space, now_ns);
     tn_pool_observe(now_ns);
-    return next_ns == 0 || (cached_ns != 0 && cached_ns < next_ns) ? cached_ns : next_ns;
+    return tn_earlier(cached_ns, next_ns);
 }
 
 size_t tn_pool_trim(struct terrane_space *space)

@@ -35,12 +35,51 @@ static size_t entries_bytes(void)
     return tn_round_up(TN_SPACES_MAX * sizeof(struct entry), tn_os_page_bytes());
 }
 
+/* ---- the end of a thread ---- */
+
+static void leave(struct tn_regions *regions, struct tn_region_cache *cache)
+{
+    tn_region_cache_empty(cache, true);
+    tn_lock_acquire(&regions->lock);
+    tn_region_cache_disown(regions, cache);
+    tn_lock_release(&regions->lock);
+}
+
+/* The entry's space may have ended, and another may have its id. */
+static void leave_entry(struct entry *entry, uint32_t id)
+{
+    if (entry->cache != NULL) {
+        struct terrane_space *space = tn_space_visit(id);
+        struct tn_regions *regions = space != NULL ? tn_regions_if_any(space) : NULL;
+        if (regions != NULL && regions->serial == entry->serial)
+            leave(regions, entry->cache);
+        if (space != NULL)
+            tn_space_leave(id);
+    }
+    *entry = (struct entry){0, NULL};
+}
+
+/* Empties the caches of the calling thread, which serve others from now on. */
+static void leave_all(void)
+{
+    tn_region_cache_last.space = NULL;
+    leave_entry(&home, home_id);
+    if (entries == NULL)
+        return;
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++)
+        leave_entry(&entries[id], id);
+    (void)tn_os_release(entries, entries_bytes());
+    entries = NULL;
+}
+
 static void thread_ends(void *value)
 {
     (void)value;
-    tn_region_caches_leave();
+    leave_all();
     ended = true;
 }
+
+/* ---- its begin, and its entries ---- */
 
 static void make_key(void)
 {
@@ -77,17 +116,12 @@ static struct entry *entry_of(const struct terrane_space *space, uint64_t serial
 
 /* ---- caches ---- */
 
-static size_t cache_bytes(void)
-{
-    return tn_round_up(sizeof(struct tn_region_cache), tn_os_page_bytes());
-}
-
 /* A new cache, or NULL. Locked by the regions' lock. */
 static struct tn_region_cache *make(struct tn_regions *regions)
 {
     void *memory;
     const uint32_t count = atomic_load_explicit(&regions->count, memory_order_relaxed);
-    if (count == TN_REGION_CACHES_MAX || tn_os_allocate(cache_bytes(), &memory) != 0)
+    if (count == TN_REGION_CACHES_MAX || tn_os_allocate(tn_region_cache_room(), &memory) != 0)
         return NULL;
     struct tn_region_cache *cache = memory;
     cache->space = regions->space;
@@ -125,42 +159,4 @@ struct tn_region_cache *tn_region_cache_find(struct terrane_space *space)
     /* All may be taken: it asks again when the thread comes back from another space. */
     tn_region_cache_last = (struct tn_region_cache_last){space, regions->serial, entry->cache};
     return entry->cache;
-}
-
-/* ---- the end of a thread ---- */
-
-static void leave(struct tn_regions *regions, struct tn_region_cache *cache)
-{
-    tn_region_cache_empty(cache, true);
-    tn_lock_acquire(&regions->lock);
-    cache->owner = 0;
-    cache->unused = regions->unused;
-    regions->unused = cache;
-    tn_lock_release(&regions->lock);
-}
-
-/* The entry's space may have ended, and another may have its id. */
-static void leave_entry(struct entry *entry, uint32_t id)
-{
-    if (entry->cache != NULL) {
-        struct terrane_space *space = tn_space_visit(id);
-        struct tn_regions *regions = space != NULL ? tn_regions_if_any(space) : NULL;
-        if (regions != NULL && regions->serial == entry->serial)
-            leave(regions, entry->cache);
-        if (space != NULL)
-            tn_space_leave(id);
-    }
-    *entry = (struct entry){0, NULL};
-}
-
-void tn_region_caches_leave(void)
-{
-    tn_region_cache_last.space = NULL;
-    leave_entry(&home, home_id);
-    if (entries == NULL)
-        return;
-    for (uint32_t id = 0; id < TN_SPACES_MAX; id++)
-        leave_entry(&entries[id], id);
-    (void)tn_os_release(entries, entries_bytes());
-    entries = NULL;
 }

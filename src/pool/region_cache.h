@@ -41,6 +41,12 @@ struct tn_region_cache {
     struct tn_deque deques[TN_REGION_CLASSES];
 };
 
+/* Memory of a cache. */
+static inline size_t tn_region_cache_room(void)
+{
+    return tn_round_up(sizeof(struct tn_region_cache), tn_os_page_bytes());
+}
+
 static inline uint64_t tn_read(const _Atomic uint64_t *count)
 {
     return atomic_load_explicit(count, memory_order_relaxed);
@@ -108,8 +114,5 @@ struct tn_region_cache *tn_region_cache_find(struct terrane_space *space);
  * bytes.
  */
 size_t tn_region_cache_empty(struct tn_region_cache *cache, bool keep);
-
-/* Empties the caches of the calling thread, which serve others from now on. */
-void tn_region_caches_leave(void);
 
 #endif

@@ -36,9 +36,8 @@ static void regions_release(struct terrane_space *space)
 {
     struct tn_regions *regions = tn_regions_if_any(space);
     const uint32_t count = atomic_load_explicit(&regions->count, memory_order_relaxed); /* alone */
-    const size_t bytes = tn_round_up(sizeof(struct tn_region_cache), tn_os_page_bytes());
     for (uint32_t i = 0; i < count; i++)
-        (void)tn_os_release(regions->caches[i], bytes);
+        (void)tn_os_release(regions->caches[i], tn_region_cache_room());
     (void)tn_os_release(regions, regions_bytes());
 }
 
@@ -229,11 +228,8 @@ uint64_t tn_regions_tick(struct terrane_space *space, uint64_t now_ns)
     const struct tn_regions *regions = tn_regions_if_any(space);
     const uint32_t count = regions != NULL ? cache_count(regions) : 0;
     uint64_t next_ns = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint64_t wanted_ns = fade(regions->caches[i], now_ns);
-        if (wanted_ns != 0 && (next_ns == 0 || wanted_ns < next_ns))
-            next_ns = wanted_ns;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        next_ns = tn_earlier(next_ns, fade(regions->caches[i], now_ns));
     return next_ns;
 }
 
@@ -326,9 +322,7 @@ static void orphan(struct tn_regions *regions)
             continue;
         for (unsigned class = 0; class < TN_REGION_CLASSES; class ++)
             tn_deque_adopt(&cache->deques[class]);
-        cache->owner = 0;
-        cache->unused = regions->unused;
-        regions->unused = cache;
+        tn_region_cache_disown(regions, cache);
     }
 }
 

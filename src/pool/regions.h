@@ -131,6 +131,14 @@ static inline struct tn_region_cache *tn_region_cache_mine(struct terrane_space 
     return tn_region_cache_find(space);
 }
 
+/* An empty cache serves another thread from now on. Locked. */
+static inline void tn_region_cache_disown(struct tn_regions *regions, struct tn_region_cache *cache)
+{
+    cache->owner = 0;
+    cache->unused = regions->unused;
+    regions->unused = cache;
+}
+
 /* Empties all caches of the space, and of the other spaces if the process has a limit, into the
  * warm lists; returns the bytes. */
 size_t tn_regions_drain(struct terrane_space *space);

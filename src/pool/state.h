@@ -75,10 +75,6 @@ static inline bool tn_run_is_special(const struct terrane_space *space, uint32_t
 
 /* ---- locked steps that more than one file of the pool takes ---- */
 
-/* Counts a run as handed out, or as given back. */
-void tn_pool_count_out(struct terrane_space *space, unsigned order, size_t bytes);
-void tn_pool_count_back(struct terrane_space *space, unsigned order, size_t bytes);
-
 /* Gives a run back whose pages have all been moved away. Takes the lock. */
 void tn_pool_give_moved(struct terrane_space *space, uint32_t block, unsigned order);
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define PLAYERS 4
-#define SPACES  4 /* private, memfd, scratch, and private again */
+#define SPACES  PARCEL_SPACES
 #define SCRATCH 2
 #define SLOTS   24
 #define MAIL    32 /* parcels under way to one player */
@@ -440,17 +440,8 @@ static void set_limits(bool low, struct seeds *seeds)
 
 static void spaces_create(void)
 {
-    static const enum terrane_backing backings[SPACES] = {
-        TERRANE_BACKING_PRIVATE, TERRANE_BACKING_MEMFD, TERRANE_BACKING_SCRATCH,
-        TERRANE_BACKING_PRIVATE};
     for (unsigned i = 0; i < SPACES; i++) {
-        const struct terrane_space_options options = {
-            .backing = backings[i],
-            .window_bytes = (size_t)16 << 30,
-            .scratch_dir = backings[i] == TERRANE_BACKING_SCRATCH ? "/tmp" : NULL,
-            .move_min_bytes = (size_t)64 << 10};
-        const int error = terrane_space_create(&options, &spaces[i]);
-        EXPECT_THAT(error == 0, "%d", error);
+        spaces[i] = parcel_space(i);
         terrane_pool_on_pressure(spaces[i], give_reserve, &reserves[i]);
         for (unsigned k = 0; k < PLAYERS; k++) {
             EXPECT(terrane_heap_create(spaces[i], NULL, &players[k].heaps[i]) == 0);

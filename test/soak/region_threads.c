@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #define WORKERS_MAX 8
-#define SPACES      4 /* private, memfd, scratch, and private again */
+#define SPACES      PARCEL_SPACES
 #define SLOTS       192
 #define HOLD_MAX    ((size_t)16 << 20) /* handed out in one space */
 #define RESIDENT    ((size_t)1500 << 20)
@@ -289,17 +289,8 @@ static void run_for(time_t seconds, unsigned workers)
 
 static void spaces_create(void)
 {
-    static const enum terrane_backing backings[SPACES] = {
-        TERRANE_BACKING_PRIVATE, TERRANE_BACKING_MEMFD, TERRANE_BACKING_SCRATCH,
-        TERRANE_BACKING_PRIVATE};
     for (unsigned i = 0; i < SPACES; i++) {
-        const struct terrane_space_options options = {
-            .backing = backings[i],
-            .window_bytes = (size_t)16 << 30,
-            .scratch_dir = backings[i] == TERRANE_BACKING_SCRATCH ? "/tmp" : NULL,
-            .move_min_bytes = (size_t)64 << 10};
-        const int error = terrane_space_create(&options, &spaces[i]);
-        EXPECT_THAT(error == 0, "%d", error);
+        spaces[i] = parcel_space(i);
         terrane_pool_set_limit(spaces[i], HOLD_MAX);
     }
 }
