@@ -11,6 +11,11 @@
 #define ROUNDS  250
 #define LARGEST (12 * MIB)
 
+/* What may be left in the file of more than 100 MiB: what the file system notes about it, and parts
+ * of 2 MiB pages that the kernel could not divide when a neighbour was given back, because somebody
+ * held them; a store to the rest found room for all of such a page again. */
+#define FILE_REST (8 * MIB)
+
 static struct terrane_space *space;
 
 struct held {
@@ -122,14 +127,14 @@ static void test_threads_under_a_budget(void **state)
     }
     for (unsigned i = 0; i < THREADS; i++)
         thread_join(threads[i]);
+    terrane_worker_stop(); /* what it is about to give back is not the purge's any more */
     (void)terrane_pool_purge(space);
     struct terrane_pool_stats stats;
     terrane_pool_stats(space, &stats);
     assert_true(stats.evicted_bytes > 0);
     assert_int_equal(stats.total.live_bytes, 0);
-    assert_true(stats.file_bytes < MIB); /* what the file system notes about it */
+    assert_true(stats.file_bytes < FILE_REST);
     assert_int_equal(terrane_space_destroy(space), 0);
-    terrane_worker_stop();
 }
 
 int main(void)
