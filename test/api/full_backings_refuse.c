@@ -4,6 +4,7 @@
  * makes room again, and no access ever ends in SIGBUS. Mounts are made in a name space of the
  * test's own, where the user may do so. */
 #include "api_test.h"
+#include "huge_pages.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -163,50 +164,23 @@ static void test_full_ext4(void **state)
 
 /* ---- memory ---- */
 
-static void write_number(const char *path, long number)
-{
-    FILE *file = fopen(path, "w");
-    if (file == NULL)
-        return;
-    fprintf(file, "%ld\n", number);
-    fclose(file);
-}
-
-static long read_number(const char *path)
-{
-    long number = 0;
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%ld", &number) != 1)
-        number = 0;
-    fclose(file);
-    return number;
-}
-
-#define POOL_2M "/sys/kernel/mm/hugepages/hugepages-2048kB/"
-
 static void test_empty_pool_of_huge_pages(void **state)
 {
     static const int errors[2] = {-ENOSPC, -ENOMEM};
     (void)state;
-    const long before = read_number(POOL_2M "nr_hugepages");
-    if (read_number(POOL_2M "free_hugepages") == 0)
-        write_number(POOL_2M "nr_hugepages", before + HUGE_PAGES);
-    const long pages = read_number(POOL_2M "free_hugepages");
-    if (pages >= HUGE_PAGES / 2 && pages <= REGION_MAX) {
-        struct terrane_space_options options = options_of(TERRANE_BACKING_MEMFD);
-        options.huge_page_bytes = 2 * MIB;
-        struct terrane_space *space = space_with(&options);
-        full_with(space, 2 * MIB, errors);
-        assert_int_equal(terrane_space_destroy(space), 0);
-        assert_int_equal(read_number(POOL_2M "free_hugepages"), pages);
-    }
-    write_number(POOL_2M "nr_hugepages", before);
-    if (pages < HUGE_PAGES / 2 || pages > REGION_MAX) {
-        print_message("%ld free huge pages\n", pages);
+    if (!huge_pages_take(2 * MIB, HUGE_PAGES)) {
+        print_message("%d huge pages cannot be set aside\n", HUGE_PAGES);
         skip();
     }
+    const size_t pages = huge_pages_figure(&huge_pages_ours, "free_hugepages");
+    assert_true(pages <= REGION_MAX);
+    struct terrane_space_options options = options_of(TERRANE_BACKING_MEMFD);
+    options.huge_page_bytes = 2 * MIB;
+    struct terrane_space *space = space_with(&options);
+    full_with(space, 2 * MIB, errors);
+    assert_int_equal(terrane_space_destroy(space), 0);
+    assert_int_equal(huge_pages_figure(&huge_pages_ours, "free_hugepages"), pages);
+    huge_pages_give_back();
 }
 
 static void test_limit_of_space(struct terrane_space *space, enum terrane_backing backing)
