@@ -6,7 +6,8 @@
 #   misuse, soak         shared library; drop-in malloc where the name starts with malloc_
 #
 # In a sanitized variant all link statically, and the programs on the drop-in malloc are left out
-# where the sanitizer brings a malloc of its own. tsan builds only what uses threads.
+# where the sanitizer brings a malloc of its own. ubsan builds only those: asan looks for undefined
+# behaviour in the others. tsan builds only what uses threads.
 #
 # An object that defines __wrap_tn_os_<verb> takes that verb's place in its program: os_fault.o in
 # the fault tests, the program itself where its name starts with fake_. The linker's --wrap list is
@@ -17,6 +18,9 @@ TEST_SRC  := $(wildcard $(KINDS:%=test/%/*.c))
 ON_MALLOC := $(wildcard test/conform/*.c test/misuse/malloc_*.c test/soak/malloc_*.c)
 ifneq ($(filter asan tsan,$(VARIANT)),)
 TEST_SRC := $(filter-out $(ON_MALLOC),$(TEST_SRC))
+endif
+ifeq ($(VARIANT),ubsan)
+TEST_SRC := $(filter $(ON_MALLOC),$(TEST_SRC))
 endif
 ifeq ($(VARIANT),tsan)
 TEST_SRC := $(shell grep -lE 'pthread|threads\.h' $(TEST_SRC) /dev/null)

@@ -2,7 +2,9 @@
 #
 #   release  what is installed          clang   the same, by clang (whatever CC says)
 #   debug    tn_assert and lock ranks   audit   debug plus whole-structure audits
-#   asan, ubsan, tsan   sanitized: the library is linked statically into the tests
+#   asan     address and undefined behaviour       tsan   threads
+#   ubsan    undefined behaviour alone, for what asan cannot hold: the drop-in malloc
+# In these three the library is linked statically into the tests.
 
 VARIANTS := release clang debug audit asan ubsan tsan
 ifeq ($(filter $(VARIANT),$(VARIANTS)),)
@@ -16,8 +18,9 @@ VARIANT_CFLAGS_release := -O2 -g
 VARIANT_CFLAGS_clang   := -O2 -g
 VARIANT_CFLAGS_debug   := -Og -g -DTN_DEBUG=1
 VARIANT_CFLAGS_audit   := -O1 -g -DTN_DEBUG=1 -DTN_AUDIT=1
-VARIANT_CFLAGS_asan    := -O1 $(FRAMES) -DTN_DEBUG=1 -fsanitize=address
-VARIANT_CFLAGS_ubsan   := -O1 $(FRAMES) -DTN_DEBUG=1 -fsanitize=undefined -fno-sanitize-recover=all
+UNDEFINED := -fsanitize=undefined -fno-sanitize-recover=undefined
+VARIANT_CFLAGS_asan    := -O1 $(FRAMES) -DTN_DEBUG=1 -fsanitize=address $(UNDEFINED)
+VARIANT_CFLAGS_ubsan   := -O1 $(FRAMES) -DTN_DEBUG=1 $(UNDEFINED)
 VARIANT_CFLAGS_tsan    := -O1 $(FRAMES) -DTN_DEBUG=1 -fsanitize=thread
 VARIANT_CFLAGS := $(VARIANT_CFLAGS_$(VARIANT))
 
