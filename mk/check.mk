@@ -5,7 +5,7 @@
 #: make audit        the tests in the audit build: whole-structure checks inside the library
 #: make asan | ubsan | tsan   the tests in a sanitized build
 #: make valgrind     the programs of test/valgrind.list under valgrind
-#: make preload      real programs on the drop-in malloc, release and audit build
+#: make preload      real programs on the drop-in malloc, release and audit build; the bench
 #: make audit-bench  the benchmarks, quickly, in the audit build
 #: make package      installs into a scratch folder and builds programs against it
 #: make tidy         floors, exports, system calls, sizes; and that each check can fail
@@ -55,7 +55,7 @@ valgrind: setup-check
 preload: setup-check
 	+$(call build,release)
 	+$(call build,audit)
-	@TEST_TIMEOUT=600 test/run release preload
+	@TEST_TIMEOUT=600 test/run release preload bench
 	@TEST_TIMEOUT=600 test/run audit preload
 
 # A bench checks what its allocations hold, and the audit build the structures behind them.

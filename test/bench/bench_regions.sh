@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # terrane bench regions tells contenders apart: one that keeps what was freed, one that hands out
 # the same memory twice, one that holds two copies while it grows, a file that lies in memory.
-. "$(dirname "$0")/run.bash"
+. "$(dirname "$0")/../preload/run.bash"
 [ -x "${terrane%/*}/bench/regions_pairs" ] || skip "the workers are not built"
 
 # rows CODE: runs Python CODE with rows[case, contender] and report, the report in the file out.

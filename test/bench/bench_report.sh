@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # terrane bench measures each contender with its own library, and says when one fails: a process
 # that dies, hangs, or computes something else.
-. "$(dirname "$0")/run.bash"
+. "$(dirname "$0")/../preload/run.bash"
 [ -x "${terrane%/*}/bench/malloc_order" ] || skip "the workers are not built"
 
 # rows CODE: runs Python CODE with `rows[case, contender]` of the report in the file out.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # terrane bench refuses a wrong command line with its name, the reason and a remedy, and status 2.
-. "$(dirname "$0")/run.bash"
+. "$(dirname "$0")/../preload/run.bash"
 
 refuses() {
     local word=$1
