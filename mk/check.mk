@@ -83,9 +83,10 @@ soak: setup-check
 
 # ---- lint ----
 
-C_FILES   := $(wildcard src/*/*.c preload/*.c tools/*.c bench/*.c examples/*.c test/*/*.c)
-H_FILES   := $(wildcard include/terrane/*.h src/*/*.h preload/*.h tools/*.h bench/*.h test/*.h \
-	test/*/*.h)
+C_FILES   := $(wildcard src/*/*.c preload/*.c tools/*.c bench/*.c examples/*.c examples/*/*.c \
+	test/*/*.c)
+H_FILES   := $(wildcard include/terrane/*.h src/*/*.h preload/*.h tools/*.h bench/*.h \
+	examples/*/*.h test/*.h test/*/*.h)
 LINTED    := $(filter-out test/%,$(C_FILES))
 TIDY_OK   := $(LINTED:%.c=build/lint/%.ok)
 

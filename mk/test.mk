@@ -27,7 +27,9 @@ TEST_SRC := $(shell grep -lE 'pthread|threads\.h' $(TEST_SRC) /dev/null)
 endif
 TEST_OBJ := $(TEST_SRC:%.c=$(B)/obj/%.o)
 TESTS    := $(TEST_SRC:%.c=$(B)/%)
-EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
+# An example is one file, or a folder of its name.
+SMALL_EXAMPLES := $(patsubst examples/%.c,$(OUT)/examples/%,$(wildcard examples/*.c))
+EXAMPLES := $(SMALL_EXAMPLES) $(patsubst examples/%/,$(OUT)/examples/%,$(wildcard examples/*/))
 of_kind   = $(filter $(B)/test/$(1)/%,$(TESTS))
 on_malloc = $(filter $(ON_MALLOC:%.c=$(B)/%),$(TESTS))
 
@@ -56,10 +58,14 @@ wrapped = $$(nm $(1) | sed -n 's/.* T __wrap_\(tn_os_[a-z0-9_]*\)$$/-Wl,--wrap=\
 $(call of_kind,fault): WRAP = $(if $(FAULT_OBJ),$(call wrapped,$(FAULT_OBJ)))
 $(filter $(B)/test/unit/fake_%,$(TESTS)): WRAP = $(call wrapped,$(B)/obj/$(@:$(B)/%=%).o)
 
-$(EXAMPLES): $(OUT)/examples/%: examples/%.c $(LIB_SO)
+$(SMALL_EXAMPLES): $(OUT)/examples/%: examples/%.c
+$(foreach folder,$(wildcard examples/*/),\
+	$(eval $(OUT)/$(folder:%/=%): $(wildcard $(folder)*.[ch])))
+$(EXAMPLES): $(wildcard include/terrane/*.h) $(LIB_SO)
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(CPPFLAGS) $(CODE) $(CFLAGS) $(LDFLAGS) -o $@ $^ -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)$(CC) $(CPPFLAGS) $(CODE) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LIB_SO) \
+		-Wl,-rpath,'$$ORIGIN/..'
 
 # Two folders below the products, so the loader finds the shared library by a relative path.
 $(TESTS): $(B)/test/%: $(B)/obj/test/%.o

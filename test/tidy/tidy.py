@@ -322,9 +322,10 @@ def check_dead_files(tree):
     floors, kinds = makefile_words(tree, "FLOORS"), makefile_words(tree, "KINDS")
     built = ["preload", "tools", "bench", "examples", "test/support"]
     built += [f"src/{floor}" for floor in floors] + [f"test/{kind}" for kind in kinds]
+    elsewhere = ("test/package/", "examples/")
     included = included_names(tree)
     for name in tree.with_ends((".c",)):
-        if os.path.dirname(name) not in built and not name.startswith("test/package/"):
+        if os.path.dirname(name) not in built and not name.startswith(elsewhere):
             yield f"{name}:1: no rule builds it"
     for name in tree.with_ends((".h",)):
         if os.path.basename(name) not in included and name != "include/terrane/terrane.h":
