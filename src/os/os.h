@@ -241,6 +241,34 @@ void tn_os_file_close(int fd);
 /* Maps `size` bytes of a file shared, anywhere. -ENOMEM, -ENOTSUP. */
 int tn_os_file_map_shared(int fd, size_t size, void **out);
 
+/* A second descriptor of the same open file. -EMFILE, -EBADF. */
+int tn_os_file_duplicate(int fd, int *out);
+
+/* ---- files of the user's, or of another process ---- */
+
+/* Any error that the system has for such a call may come: -EBADF, -EACCES, -EIO, -EISDIR ... */
+
+/* The length of a regular file. -ENOTSUP: it is another one, whose length nobody knows. */
+int tn_os_user_file_size(int fd, uint64_t *bytes);
+
+/* What is mapped of a file. */
+struct tn_os_file_part {
+    int fd;
+    bool own; /* may be stored to, which the file does not see; else read-only and shared */
+    uint64_t offset_bytes;
+};
+
+/* Maps part of a file in place of what lies there; on failure there are zero pages instead. Pages
+ * behind the end of the file must not be touched. -ENOTSUP (such files, or this range, cannot be
+ * mapped). */
+int tn_os_user_file_map(void *addr, size_t size, const struct tn_os_file_part *part);
+
+/* Reads `size` bytes; *got is less where the file ends. */
+int tn_os_user_file_read(int fd, void *buffer, size_t size, uint64_t offset_bytes, size_t *got);
+
+/* Writes all of `size` bytes. */
+int tn_os_user_file_write(int fd, const void *buffer, size_t size, uint64_t offset_bytes);
+
 /* ---- time, randomness, identity, sleep ---- */
 
 /* Monotonic nanoseconds. */

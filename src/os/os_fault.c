@@ -45,7 +45,15 @@
     X(file_drop, (int fd, uint64_t offset, uint64_t size), (fd, offset, size))                     \
     X(file_read, (int fd, void *buffer, size_t size, size_t *got), (fd, buffer, size, got))        \
     X(file_write, (int fd, const void *buffer, size_t size), (fd, buffer, size))                   \
-    X(file_map_shared, (int fd, size_t size, void **out), (fd, size, out))
+    X(file_map_shared, (int fd, size_t size, void **out), (fd, size, out))                         \
+    X(file_duplicate, (int fd, int *out), (fd, out))                                               \
+    X(user_file_size, (int fd, uint64_t *bytes), (fd, bytes))                                      \
+    X(user_file_map, (void *addr, size_t size, const struct tn_os_file_part *part),                \
+      (addr, size, part))                                                                          \
+    X(user_file_read, (int fd, void *buffer, size_t size, uint64_t offset, size_t *got),           \
+      (fd, buffer, size, offset, got))                                                             \
+    X(user_file_write, (int fd, const void *buffer, size_t size, uint64_t offset),                 \
+      (fd, buffer, size, offset))
 
 #define INDEX(verb, parameters, names) VERB_##verb,
 enum verb { VERBS(INDEX) VERB_COUNT };

@@ -322,6 +322,12 @@ int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t byt
 /* Maps a range of a shared space to its file from `offset` on. -ENOMEM, -ENOTSUP. */
 int tn_space_map_file(struct terrane_space *space, char *addr, size_t bytes, uint64_t offset);
 
+/* Private spaces: maps part of somebody's file in place of the memory of a range of the run that
+ * starts at block `run`; on failure the range has zero pages. Retiring the run undoes it. What the
+ * file gave, -ENOTSUP (it cannot be mapped), -ENOMEM. */
+int tn_space_map_part(struct terrane_space *space, uint32_t run, char *addr, size_t bytes,
+                      const struct tn_os_file_part *part);
+
 /* Part of the file of a shared space. */
 struct tn_file_range {
     uint64_t offset, bytes;
