@@ -41,7 +41,7 @@ SO_LINK  := -shared -Wl,-z,relro,-z,now,-z,noseparate-code -Wl,--gc-sections -Wl
 
 # ---- sources ----
 
-FLOORS     := base os space pool heap stats
+FLOORS     := base os space pool heap array stats
 LIB_SRC    := $(filter-out %/os_fault.c %/os_wasm.c,$(wildcard $(FLOORS:%=src/%/*.c)))
 MALLOC_SRC := $(wildcard preload/*.c)
 TOOL_SRC   := $(wildcard tools/*.c)

@@ -18,6 +18,7 @@
 #ifndef TERRANE_H
 #define TERRANE_H
 
+#include <terrane/array.h>
 #include <terrane/heap.h>
 #include <terrane/pool.h>
 #include <terrane/space.h>

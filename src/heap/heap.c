@@ -9,6 +9,7 @@
  *      obtain, adopt (0 -> mark)                  leave, abandon (mark -> 0)
  *   abandoned ------------------> owned by a thread ------------------> abandoned
  *      collect on its behalf: 0 -> mark -> 0 (remote.c)
+ *      created as shared: the heap's own address, for good
  *      fork, in the child: another thread's mark -> LOST. Its owner may have been in the middle of
  * a change, so nobody may look inside; its objects stay valid and can be freed, but not reused. */
 #include "heap/layout.h"
@@ -172,6 +173,16 @@ static struct terrane_heap *create(struct terrane_space *space,
     /* release; pairs with the acquire of later owners */
     atomic_store_explicit(&heap->owner, tn_thread_mark(), memory_order_release);
     tn_count(space, TN_COUNT_HEAPS, 1);
+    return heap;
+}
+
+struct terrane_heap *tn_heap_create_shared(struct terrane_space *space)
+{
+    const struct terrane_heap_options options = {.kind = TERRANE_KIND_RAW};
+    struct terrane_heap *heap = create(space, &options, false);
+    /* relaxed: nobody knows it yet. No thread's mark, so that frees elsewhere wait in its list. */
+    if (heap != NULL)
+        atomic_store_explicit(&heap->owner, (uintptr_t)heap, memory_order_relaxed);
     return heap;
 }
 
@@ -341,7 +352,7 @@ static void lose_others(struct terrane_space *space, struct tn_heap_table *table
         struct terrane_heap *heap = heap_at(table, id);
         /* relaxed: the only thread */
         const uintptr_t mark = atomic_load_explicit(&heap->owner, memory_order_relaxed);
-        if (mark != 0 && mark != me)
+        if (mark != 0 && mark != me && mark != (uintptr_t)heap)
             atomic_store_explicit(&heap->owner, LOST, memory_order_relaxed);
         if (space->foreign)
             tn_cache_init(heap);

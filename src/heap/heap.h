@@ -182,6 +182,10 @@ extern struct terrane_heap tn_heap_none;
 /* An abandoned heap of the space, now owned by the caller, or a new one. NULL: no memory. */
 struct terrane_heap *tn_heap_obtain(struct terrane_space *space, bool hardened);
 
+/* A heap that no thread owns and nobody obtains: whoever asks for it keeps its users apart, over a
+ * fork too. NULL: no memory; errno says which limit. */
+struct terrane_heap *tn_heap_create_shared(struct terrane_space *space);
+
 /* Leaves the heap to whoever obtains it next; empties its caches. */
 void tn_heap_leave(struct terrane_heap *heap);
 

@@ -16,6 +16,7 @@ enum tn_lock_rank {
     TN_RANK_FORK,     /* one fork at a time, and none during a step of the worker */
     TN_RANK_DEFAULT,  /* creation of the default space */
     TN_RANK_REGISTRY, /* the table of spaces, and making a space's table of heaps known */
+    TN_RANK_ARRAYS,   /* arrays: one of the heaps that they share, or what is said of some bodies */
     TN_RANK_HEAPS,    /* a space's table of heaps */
     TN_RANK_HEAP,     /* the list of large objects of one heap */
     TN_RANK_REGIONS,  /* a space's caches of regions: which are in use */

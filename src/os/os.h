@@ -41,6 +41,9 @@ struct tn_os_features {
 /* The probe's result; probes at the first call. Any thread. */
 const struct tn_os_features *tn_os_features(void);
 
+/* Pages of 2 MiB or 1 GiB that the machine's pool has free now. */
+size_t tn_os_huge_pages_free(size_t page_bytes);
+
 /* For tests: replaces the probe's result for the rest of the process. */
 void tn_os_features_override(const struct tn_os_features *features);
 

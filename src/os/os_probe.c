@@ -83,6 +83,14 @@ static void probe_pages(struct tn_os_features *features)
     (void)tn_os_release(pages, 2 * page);
 }
 
+size_t tn_os_huge_pages_free(size_t page_bytes)
+{
+    return read_number(page_bytes == TN_GIB
+                           ? "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages"
+                           : "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
+                       0);
+}
+
 static void probe(struct tn_os_features *features)
 {
     int fd;
@@ -95,10 +103,8 @@ static void probe(struct tn_os_features *features)
     }
     features->thp = read_thp();
     features->thp_shared = read_thp_shared();
-    features->huge_2m_free =
-        read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", 0);
-    features->huge_1g_free =
-        read_number("/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", 0);
+    features->huge_2m_free = tn_os_huge_pages_free(2 * TN_MIB);
+    features->huge_1g_free = tn_os_huge_pages_free(TN_GIB);
     features->mappings_limit = read_number("/proc/sys/vm/max_map_count", 65530);
 }
 

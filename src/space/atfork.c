@@ -74,7 +74,7 @@ void tn_atfork_child(void)
     give_all();
     tn_registry_fork_child();
     for (unsigned floor = 0; floor < TN_ATFORK_FLOORS; floor++) {
-        if (taken[floor] != NULL)
+        if (taken[floor] != NULL && taken[floor]->child != NULL)
             taken[floor]->child();
     }
     tn_lock_fork_give(&tn_fork_lock);

@@ -3,7 +3,8 @@
  * The thread that forks takes every lock of the library first, so that the child, where it is the
  * only thread, finds every structure whole and every lock in its own hand:
  *
- *      prepare:  fork lock -> default space's -> registry -> heaps' -> regions' -> spaces' locks
+ *      prepare:  fork lock -> default space's -> registry -> arrays' -> heaps' -> regions' ->
+ *                spaces' locks
  *      parent:   lets them go the other way round
  *      child:    the same, then each floor puts right what other threads have left behind
  *
@@ -30,11 +31,12 @@
 struct tn_atfork_part {
     void (*take)(void);  /* its locks: the registry's is held, the spaces' not yet */
     void (*give)(void);  /* them back, in the parent and in the child */
-    void (*child)(void); /* then, in the child alone, which is the only thread and holds no lock */
+    void (*child)(void); /* then, in the child alone, which is the only thread and holds no lock;
+                            NULL: nothing */
 };
 
 /* In the order of their locks. */
-enum tn_atfork_floor { TN_ATFORK_HEAPS, TN_ATFORK_REGIONS, TN_ATFORK_FLOORS };
+enum tn_atfork_floor { TN_ATFORK_ARRAYS, TN_ATFORK_HEAPS, TN_ATFORK_REGIONS, TN_ATFORK_FLOORS };
 
 /* Adds a part, which stays; repeating it does nothing. */
 void tn_atfork_add(enum tn_atfork_floor floor, const struct tn_atfork_part *part);

@@ -80,6 +80,18 @@ int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t byt
     return error;
 }
 
+bool tn_space_exclusive(struct terrane_space *space, const char *addr, size_t bytes)
+{
+    (void)addr, (void)bytes;
+    return space->backing == TERRANE_BACKING_PRIVATE;
+}
+
+int tn_space_replace(struct terrane_space *space, char *from, char *to, size_t bytes)
+{
+    (void)space, (void)from, (void)to, (void)bytes;
+    return -ENOTSUP; /* then the caller copies more */
+}
+
 /* First block of the used run that `block` lies in. */
 static uint32_t start_of_run(const struct terrane_space *space, uint32_t block)
 {

@@ -267,7 +267,9 @@ int terrane_space_destroy(struct terrane_space *space)
     if (space->fd >= 0)
         tn_os_file_close(space->fd);
     tn_space_forget_charges(space);
-    if (atomic_load_explicit(&space->heaps, memory_order_relaxed) != NULL) /* we are alone */
+    if (atomic_load_explicit(&space->arrays, memory_order_relaxed) != NULL) /* we are alone */
+        space->arrays_release(space);
+    if (atomic_load_explicit(&space->heaps, memory_order_relaxed) != NULL)
         space->heaps_release(space);
     if (atomic_load_explicit(&space->regions, memory_order_relaxed) != NULL)
         space->regions_release(space);

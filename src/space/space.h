@@ -150,6 +150,9 @@ struct terrane_space {
     void *_Atomic heaps;           /* heap floor: its table of heaps in this space */
     tn_space_end *heaps_release;   /* ends it; constant once it exists */
 
+    void *_Atomic arrays;         /* array floor: heaps and locks of its arrays */
+    tn_space_end *arrays_release; /* ends them; constant once they exist */
+
     struct tn_budget *_Atomic budget; /* pool floor: its resident budget, or NULL */
     _Atomic bool whole_pieces;        /* relaxed; scratch: large runs are wanted in 2 MiB at once */
     _Atomic bool whole_paused;        /* relaxed; but not now: it is only noted where */
@@ -318,6 +321,13 @@ int tn_space_exchange(struct terrane_space *space, char *a, char *b, size_t byte
  * through one is seen through the other. Pages go back when the last run that shows them is
  * retired. -ENOTSUP (private, or a huge-page space with unaligned ranges), -ENOMEM. */
 int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t bytes);
+
+/* Whether no other run shows a block of the range. Private spaces: always. */
+bool tn_space_exclusive(struct terrane_space *space, const char *addr, size_t bytes);
+
+/* Makes `to` show the pages of `from` instead of what it shows, which is let go. -ENOMEM, -ENOTSUP.
+ */
+int tn_space_replace(struct terrane_space *space, char *from, char *to, size_t bytes);
 
 /* Maps a range of a shared space to its file from `offset` on. -ENOMEM, -ENOTSUP. */
 int tn_space_map_file(struct terrane_space *space, char *addr, size_t bytes, uint64_t offset);

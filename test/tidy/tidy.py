@@ -21,7 +21,7 @@ FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 
 # From low to high; preload and tools stand beside each other on the last one.
-FLOORS = ["base", "os", "space", "pool", "heap", "stats"]
+FLOORS = ["base", "os", "space", "pool", "heap", "array", "stats"]
 TOP_FLOORS = ["preload", "tools"]
 KERNEL_HEADERS = re.compile(r"<(sys/(mman|syscall|stat|file|resource|prctl|sysinfo|random|time)\.h"
                             r"|linux/.*|fcntl\.h|unistd\.h|time\.h|sched\.h|signal\.h)>")

@@ -1,0 +1,449 @@
+/* Bodies and the views of them: who shows what, and who has the ends. */
+#include "array/array.h"
+
+#include "os/os.h"
+
+#include <errno.h>
+
+/* Views that are looked through for where memory ends that somebody still shows. With more of them
+ * it stays until they are fewer. */
+#define VIEWS_SEARCHED 64
+
+/* What is given back at the end of a body saves at least this much. */
+#define SETTLE_MIN_BYTES (64 * TN_KIB)
+
+/* ---- creation ---- */
+
+static struct tn_array_body *body_create(struct tn_arrays *arrays, const struct tn_array_room *room,
+                                         bool atomic)
+{
+    struct tn_array_body *body = tn_array_object(arrays, sizeof(*body));
+    if (body == NULL)
+        return NULL;
+    *body = (struct tn_array_body){.room = *room, .atomic = atomic};
+    body->lock = (uint32_t)((uintptr_t)body >> 7) % TN_ARRAY_STRIPES;
+    tn_array_count(arrays->space, TN_ARRAY_BODIES, 1);
+    return body;
+}
+
+/* Gives the room of a body back, of which pages may have been moved away. */
+static void give_room(struct tn_array_body *body)
+{
+    if (body->room.start == NULL)
+        return;
+    if (body->gone_to != 0 && !body->gone_mixed)
+        tn_room_give_moved(&body->room, body->gone_from, body->gone_to);
+    else
+        tn_room_give(&body->room);
+    body->gone_from = body->gone_to = 0;
+    body->gone_mixed = false;
+}
+
+static void body_destroy(struct tn_array_body *body)
+{
+    struct terrane_space *space = body->room.space;
+    give_room(body);
+    tn_array_object_free(tn_arrays_if_any(space), body);
+    tn_array_uncount(space, TN_ARRAY_BODIES, 1);
+}
+
+/* Locked. */
+static void link_view(struct tn_array_body *body, struct terrane_array *view)
+{
+    view->body = body;
+    view->previous = NULL;
+    view->next = body->newest;
+    if (view->next != NULL)
+        view->next->previous = view;
+    body->newest = view;
+    body->views++;
+}
+
+/* Locked. */
+static void unlink_view(struct tn_array_body *body, struct terrane_array *view)
+{
+    if (view->previous != NULL)
+        view->previous->next = view->next;
+    else
+        body->newest = view->next;
+    if (view->next != NULL)
+        view->next->previous = view->previous;
+    body->views--;
+}
+
+static struct terrane_array *make_view(struct terrane_space *space, uint32_t unit, uint32_t flags,
+                                       char *data, size_t length)
+{
+    struct terrane_array *view = tn_array_object(tn_arrays_if_any(space), sizeof(*view));
+    if (view == NULL)
+        return NULL;
+    *view = (struct terrane_array){
+        .data = data, .length = length, .unit = unit, .holders = 1, .flags = flags};
+    tn_array_count(space, TN_ARRAY_VIEWS, 1);
+    return view;
+}
+
+struct terrane_array *tn_view_create(struct tn_array_body *body, uint32_t unit, uint32_t flags,
+                                     char *data, size_t length)
+{
+    struct terrane_array *view = make_view(body->room.space, unit, flags, data, length);
+    if (view == NULL)
+        return NULL;
+    tn_body_lock(body);
+    link_view(body, view);
+    if (body->views == 1) {
+        view->body = body;
+        body->low = tn_view_low(view);
+        body->high = tn_view_high(view);
+    }
+    tn_body_unlock(body);
+    return view;
+}
+
+struct terrane_array *tn_array_shell(struct tn_arrays *arrays, const struct terrane_array *like)
+{
+    const struct tn_array_room none = {.space = arrays->space};
+    struct tn_array_body *body =
+        body_create(arrays, &none, (like->flags & TERRANE_ARRAY_ATOMIC) != 0);
+    if (body == NULL)
+        return NULL;
+    struct terrane_array *view = tn_view_create(body, like->unit, like->flags, NULL, 0);
+    if (view == NULL)
+        body_destroy(body);
+    return view;
+}
+
+/* ---- who sees what ---- */
+
+bool tn_view_is_sole(const struct terrane_array *view)
+{
+    if (terrane_array_holders(view) != 1)
+        return false;
+    tn_body_lock(view->body);
+    const bool sole = view->body->views == 1 && !view->body->settling;
+    tn_body_unlock(view->body);
+    return sole;
+}
+
+bool tn_body_is_exclusive(const struct tn_array_body *body, size_t from, size_t to)
+{
+    const size_t granule = tn_room_granule(body->room.space);
+    if (!body->aliased)
+        return true;
+    from = tn_round_down(from, granule);
+    to = tn_round_up(to, granule);
+    return tn_space_exclusive(body->room.space, body->room.start + from, to - from);
+}
+
+/* Where the furthest views end, if they are few. Only who has an end changes it without the lock:
+ * that of the tail its length, that of the front its start and its length. Locked. */
+static void find_ends(struct tn_array_body *body)
+{
+    const bool low_known = body->front == NULL;
+    const bool high_known = body->tail == NULL && (body->front == NULL || !body->atomic);
+    size_t low = SIZE_MAX, high = 0;
+    if (body->views > VIEWS_SEARCHED)
+        return;
+    for (const struct terrane_array *view = body->newest; view != NULL; view = view->next) {
+        if (low_known)
+            low = tn_min(low, tn_view_low(view));
+        if (high_known)
+            high = tn_max(high, tn_view_high(view));
+    }
+    if (low_known)
+        body->low = low;
+    if (high_known)
+        body->high = high;
+}
+
+/* The view no longer has the ends; they are free from where it ends. Locked. */
+static void let_tail_go(struct terrane_array *view)
+{
+    struct tn_array_body *body = view->body;
+    if (body->tail != view)
+        return;
+    body->tail = NULL;
+    body->high = tn_view_high(view);
+    view->capacity = 0;
+}
+
+static void let_front_go(struct terrane_array *view)
+{
+    struct tn_array_body *body = view->body;
+    if (body->front != view)
+        return;
+    body->front = NULL;
+    body->low = tn_view_low(view);
+    view->front = 0;
+}
+
+/* ---- the ends ---- */
+
+void tn_view_measure(struct terrane_array *view)
+{
+    const struct tn_array_body *body = view->body;
+    const size_t low = tn_view_low(view);
+    if (body->tail == view)
+        view->capacity = (body->room.bytes - low) / view->unit;
+    if (body->front == view)
+        view->front = low > body->usable ? (low - body->usable) / view->unit : 0;
+}
+
+void tn_view_claim_tail(struct terrane_array *view)
+{
+    struct tn_array_body *body = view->body;
+    tn_body_lock(body);
+    if (body->tail == NULL && !body->settling && !body->sealed) {
+        if (body->views == 1)
+            body->high = tn_view_high(view);
+        else if (tn_view_high(view) != body->high)
+            find_ends(body);
+        if (tn_view_high(view) == body->high)
+            body->tail = view;
+    } else if (body->tail != NULL && body->tail != view && !body->atomic &&
+               tn_view_high(view) == tn_view_high(body->tail)) {
+        let_tail_go(body->tail); /* of one thread: it does not store just now */
+        body->tail = view;
+    }
+    tn_body_unlock(body);
+    if (body->tail == view && !tn_body_is_exclusive(body, tn_view_high(view), body->room.bytes)) {
+        tn_body_lock(body);
+        let_tail_go(view);
+        tn_body_unlock(body);
+    }
+    tn_view_measure(view);
+}
+
+void tn_view_claim_front(struct terrane_array *view)
+{
+    struct tn_array_body *body = view->body;
+    tn_body_lock(body);
+    if (body->front == NULL && !body->settling && !body->sealed) {
+        if (body->views == 1)
+            body->low = tn_view_low(view);
+        else if (tn_view_low(view) != body->low)
+            find_ends(body);
+        if (tn_view_low(view) == body->low)
+            body->front = view;
+    } else if (body->front != NULL && body->front != view && !body->atomic &&
+               tn_view_low(view) == tn_view_low(body->front)) {
+        let_front_go(body->front);
+        body->front = view;
+    }
+    tn_body_unlock(body);
+    if (body->front == view && !tn_body_is_exclusive(body, body->usable, tn_view_low(view))) {
+        tn_body_lock(body);
+        let_front_go(view);
+        tn_body_unlock(body);
+    }
+    tn_view_measure(view);
+}
+
+bool tn_view_continue(struct terrane_array **array, bool tail)
+{
+    struct terrane_array *old = *array;
+    struct tn_array_body *body = old->body;
+    struct terrane_array *view =
+        tn_view_create(body, old->unit, old->flags, old->data, old->length);
+    if (view == NULL)
+        return false;
+    tn_body_lock(body);
+    if (tail)
+        let_tail_go(old); /* its holders are several: nobody stores behind it just now */
+    else
+        let_front_go(old);
+    tn_body_unlock(body);
+    if (tail)
+        tn_view_claim_tail(view);
+    else
+        tn_view_claim_front(view);
+    if ((tail ? body->tail : body->front) != view) {
+        terrane_array_release(view);
+        return false;
+    }
+    terrane_array_release(old);
+    *array = view;
+    return true;
+}
+
+/* ---- giving back ---- */
+
+/* What can be given back at the ends of a body, if it is more than what is shown. */
+struct rest {
+    size_t low, high; /* of what stays; 0: as it is */
+};
+
+static bool find_rest(struct tn_array_body *body, struct rest *out)
+{
+    const size_t page = body->room.space->page_bytes;
+    if (!body->room.run || body->aliased || body->sealed || body->settling || body->views == 0)
+        return false;
+    find_ends(body);
+    const size_t shown = tn_max(body->high - tn_min(body->low, body->high), SETTLE_MIN_BYTES);
+    *out = (struct rest){0, 0};
+    if (body->front == NULL && body->low > body->usable + shown)
+        out->low = tn_round_down(body->low, page);
+    if (body->tail == NULL && body->room.bytes > body->high + shown)
+        out->high = tn_round_up(body->high, page);
+    return out->low != 0 || out->high != 0;
+}
+
+static void give_rest(struct tn_array_body *body, const struct rest *rest)
+{
+    struct tn_array_room *room = &body->room;
+    const size_t from = tn_round_up(body->usable, room->space->page_bytes);
+    if (rest->low > from &&
+        tn_space_discard(room->space, room->start + from, rest->low - from) == 0)
+        body->usable = rest->low;
+    if (rest->high != 0)
+        tn_room_cut(room, rest->high);
+}
+
+/* Gives memory back that no view shows. While it is at it nobody can have the ends, and the body
+ * stays. */
+static void settle(struct tn_array_body *body, const struct rest *rest)
+{
+    give_rest(body, rest);
+    tn_body_lock(body);
+    body->settling = false;
+    const bool last = body->views == 0;
+    tn_body_unlock(body);
+    if (last)
+        body_destroy(body);
+}
+
+void tn_view_fit(struct terrane_array *view)
+{
+    struct tn_array_body *body = view->body;
+    struct rest rest;
+    tn_body_lock(body);
+    let_tail_go(view);
+    let_front_go(view);
+    const bool some = find_rest(body, &rest);
+    body->settling |= some;
+    tn_body_unlock(body);
+    if (some)
+        settle(body, &rest);
+}
+
+void tn_view_narrow(struct terrane_array *view, char *data, size_t length)
+{
+    struct tn_array_body *body = view->body;
+    tn_body_lock(body);
+    const bool keeps = body->views == 1 && !body->aliased;
+    if (!keeps && data + length * view->unit != view->data + tn_view_bytes(view))
+        let_tail_go(view);
+    if (!keeps && data != view->data)
+        let_front_go(view);
+    view->data = data;
+    view->length = length;
+    tn_body_unlock(body);
+    tn_view_measure(view);
+}
+
+void tn_view_resettle(struct terrane_array *view, const struct tn_array_place *place)
+{
+    struct tn_array_body *body = view->body;
+    give_room(body);
+    tn_body_lock(body);
+    body->room = place->room;
+    body->aliased = place->aliased;
+    body->sealed = false;
+    view->data = place->data;
+    view->length = place->length;
+    body->usable = tn_view_low(view);
+    body->tail = body->front = view;
+    tn_body_unlock(body);
+    tn_view_measure(view);
+}
+
+void tn_view_seal(struct terrane_array *view)
+{
+    struct tn_array_body *body = view->body;
+    tn_body_lock(body);
+    let_tail_go(view);
+    let_front_go(view);
+    body->sealed = true;
+    tn_body_unlock(body);
+}
+
+/* Nobody holds the view any more. */
+static void view_destroy(struct terrane_array *view)
+{
+    struct tn_array_body *body = view->body;
+    struct tn_arrays *arrays = tn_arrays_if_any(body->room.space);
+    struct rest rest;
+    tn_body_lock(body);
+    const bool had_end = body->tail == view || body->front == view;
+    let_tail_go(view);
+    let_front_go(view);
+    unlink_view(body, view);
+    const bool last = body->views == 0 && !body->settling;
+    const bool some = had_end && find_rest(body, &rest);
+    body->settling |= some;
+    tn_body_unlock(body);
+    tn_array_object_free(arrays, view);
+    tn_array_uncount(arrays->space, TN_ARRAY_VIEWS, 1);
+    if (last)
+        body_destroy(body);
+    else if (some)
+        settle(body, &rest);
+}
+
+/* ---- life ---- */
+
+struct terrane_array *terrane_array_reference(struct terrane_array *array)
+{
+    if (array->body->room.space->foreign)
+        return array; /* the parent counts */
+    if (array->flags & TERRANE_ARRAY_ATOMIC)
+        (void)__atomic_fetch_add(&array->holders, 1, __ATOMIC_RELAXED); /* the caller holds one */
+    else
+        array->holders++;
+    return array;
+}
+
+void terrane_array_release(struct terrane_array *array)
+{
+    if (array == NULL || array->body->room.space->foreign)
+        return;
+    if ((array->flags & TERRANE_ARRAY_ATOMIC) == 0)
+        array->holders--;
+    /* acq_rel; what other holders did comes before the end, and pairs with the acquire in
+     * terrane_array_holders */
+    else if (__atomic_fetch_sub(&array->holders, 1, __ATOMIC_ACQ_REL) != 1)
+        return;
+    if ((array->flags & TERRANE_ARRAY_ATOMIC) != 0 || array->holders == 0)
+        view_destroy(array);
+}
+
+/* Units that a new array has room for. */
+#define FIRST_BYTES 64
+
+int terrane_array_create(struct terrane_space *space, size_t unit, unsigned flags,
+                         struct terrane_array **out)
+{
+    const unsigned known = TERRANE_ARRAY_ATOMIC | TERRANE_ARRAY_SMALL_PAGES;
+    struct terrane_array *array;
+    struct tn_array_place place = {.length = 0};
+    if (unit == 0 || unit > TERRANE_ARRAY_UNIT_MAX || (flags & ~known) != 0)
+        return -EINVAL;
+    if (space == NULL && (space = terrane_space_default()) == NULL)
+        return -ENOMEM;
+    struct tn_arrays *arrays = tn_arrays_of(space);
+    if (arrays == NULL)
+        return -ENOMEM;
+    const struct tn_array_need need = {.bytes = tn_max(unit, FIRST_BYTES)};
+    array = tn_array_shell(arrays, &(struct terrane_array){.unit = (uint32_t)unit, .flags = flags});
+    if (array == NULL)
+        return space->foreign ? -EPERM : -ENOMEM;
+    const int error = tn_room_take(arrays, &need, &place.room);
+    if (error != 0) {
+        terrane_array_release(array);
+        return error;
+    }
+    place.data = place.room.start;
+    tn_view_resettle(array, &place);
+    *out = array;
+    return 0;
+}
