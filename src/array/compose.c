@@ -89,18 +89,20 @@ static size_t offset_of(const struct tn_array_piece *piece)
     return (size_t)(piece->from - piece->body->room.start);
 }
 
-/* Remembers what the body of a piece has lost, or shares now. */
+/* Remembers what the body of a piece has lost, or shares now. Shared backings lose nothing: until it
+ * is given back a run shows the file that it showed before its page tables went elsewhere, so what
+ * fails later can be taken back. */
 static void note_gone(const struct tn_array_piece *piece, size_t before, size_t inside)
 {
     struct tn_array_body *body = piece->body;
     const size_t from = offset_of(piece) + before;
     tn_body_lock(body);
-    if (piece->take) {
+    if (!piece->take) {
+        body->aliased = true;
+    } else if (!is_shared(body->room.space)) {
         body->gone_mixed |= body->gone_to != 0;
         body->gone_from = from;
         body->gone_to = from + inside;
-    } else {
-        body->aliased = true;
     }
     tn_body_unlock(body);
 }
@@ -176,7 +178,7 @@ static int place(const struct tn_array_room *room, char *to, const struct tn_arr
     if (error != 0)
         return error;
     if (put_pages(room, to, piece)) {
-        *aliased |= piece->body->aliased;
+        *aliased |= !piece->take || piece->body->aliased;
         return 0;
     }
     error = commit(room, whole.start, whole.end);
