@@ -273,13 +273,15 @@ int terrane_array_remove(struct terrane_array **array, size_t index, size_t coun
     return fit(array);
 }
 
-/* Makes bytes zero that the caller may store to; whole pages are given back, which is the same. */
+/* Makes bytes zero that the caller may store to; whole pages are given back, which is the same but
+ * where a file lies behind them. */
 static void clear(const struct terrane_array *view, char *from, size_t bytes)
 {
     const struct tn_array_room *room = &view->body->room;
     const size_t page = tn_os_page_bytes();
     const size_t before = -(uintptr_t)from & (page - 1);
-    if (room->run && bytes >= SHIFT_MIN_BYTES && room->space->backing == TERRANE_BACKING_PRIVATE) {
+    if (room->run && !room->foreign && bytes >= SHIFT_MIN_BYTES &&
+        room->space->backing == TERRANE_BACKING_PRIVATE) {
         const size_t whole = tn_round_down(bytes - before, page);
         if (tn_space_discard(room->space, from + before, whole) == 0) {
             memset(from, 0, before);
