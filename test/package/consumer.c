@@ -1,8 +1,33 @@
-/* What a user writes first: an array that grows in a heap of its own. Built by install.sh against
- * an installed terrane, as C and as C++. */
+/* What a user writes first: an object that grows in a heap of its own, and an array of which an old
+ * version is kept. Built by install.sh against an installed terrane, as C and as C++. */
 #include <stdio.h>
 #include <string.h>
 #include <terrane/terrane.h>
+
+/* True: an array grew, and a reference to it from before shows what it did. */
+static bool versions_differ(void)
+{
+    struct terrane_array *array;
+    double total = 0;
+    if (terrane_array_create(NULL, sizeof(double), 0, &array) != 0)
+        return false;
+    for (int i = 0; i < 100000; i++) {
+        const double unit = i;
+        if (terrane_array_push(&array, &unit, sizeof(unit)) != 0)
+            return false;
+    }
+    struct terrane_array *before = terrane_array_reference(array);
+    const double more[] = {1, 2, 3};
+    bool grown =
+        terrane_array_append(&array, more, 3) == 0 && terrane_array_prepend(&array, more, 2) == 0;
+    const double *units = (const double *)terrane_array_data(before);
+    for (size_t i = 0; i < terrane_array_length(before); i++)
+        total += units[i];
+    grown = grown && terrane_array_length(array) == 100005 && total == 99999.0 * 50000;
+    terrane_array_release(before);
+    terrane_array_release(array);
+    return grown;
+}
 
 int main(void)
 {
@@ -23,5 +48,5 @@ int main(void)
     snprintf(built, sizeof(built), "%d.%d.%d", TERRANE_VERSION_MAJOR, TERRANE_VERSION_MINOR,
              TERRANE_VERSION_PATCH);
     printf("%s\n", terrane_version());
-    return differs || strcmp(built, terrane_version()) != 0;
+    return differs || !versions_differ() || strcmp(built, terrane_version()) != 0;
 }

@@ -20,6 +20,20 @@ says_version() {
     echo "ok: $(basename "$2")"
 }
 
+# Each public header, alone, is C11 and C++ without a warning.
+headers_stand_alone() {
+    for header in "$1"/terrane/*.h; do
+        name=terrane/$(basename "$header")
+        echo "#include <$name>" >"$stage/alone.c"
+        for language in "cc -std=c11" "c++ -std=c++11 -x c++"; do
+            # shellcheck disable=SC2086 # a list of words
+            $language -Wall -Wextra -Wpedantic -Wconversion -Werror -fsyntax-only -I"$1" \
+                "$stage/alone.c" || fail "$name by $language"
+        done
+    done
+    echo "ok: headers"
+}
+
 through_pkg_config() {
     libdir=$1
     export PKG_CONFIG_SYSROOT_DIR="$stage" PKG_CONFIG_LIBDIR="$libdir/pkgconfig"
@@ -72,5 +86,6 @@ try() {
     echo "ok: uninstall"
 }
 
+headers_stand_alone include
 try /usr/local /usr/local/lib
 try /usr "/usr/lib/$(cc -print-multiarch)"
