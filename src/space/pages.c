@@ -1,7 +1,7 @@
 /* The verbs on the pages of runs: checks and counts here, the work in the backings. */
 #include "base/base.h"
 #include "os/os.h"
-#include "space/space.h"
+#include "space/extents.h"
 
 #include <errno.h>
 
@@ -80,16 +80,28 @@ int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t byt
     return error;
 }
 
-bool tn_space_exclusive(struct terrane_space *space, const char *addr, size_t bytes)
-{
-    (void)addr, (void)bytes;
-    return space->backing == TERRANE_BACKING_PRIVATE;
-}
-
 int tn_space_replace(struct terrane_space *space, char *from, char *to, size_t bytes)
 {
-    (void)space, (void)from, (void)to, (void)bytes;
-    return -ENOTSUP; /* then the caller copies more */
+    return space->verbs->alias(space, from, to, bytes);
+}
+
+size_t tn_space_exclusive_bytes(struct terrane_space *space, const char *addr, size_t bytes,
+                                bool *exclusive)
+{
+    *exclusive = true;
+    if (space->backing == TERRANE_BACKING_PRIVATE || bytes == 0)
+        return bytes;
+    tn_lock_acquire(&space->lock);
+    const struct tn_stretch stretch = tn_extents_stretch(space, addr, bytes, true);
+    tn_lock_release(&space->lock);
+    *exclusive = stretch.exclusive;
+    return stretch.bytes;
+}
+
+bool tn_space_exclusive(struct terrane_space *space, const char *addr, size_t bytes)
+{
+    bool exclusive;
+    return tn_space_exclusive_bytes(space, addr, bytes, &exclusive) == bytes && exclusive;
 }
 
 /* First block of the used run that `block` lies in. */

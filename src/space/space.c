@@ -3,6 +3,7 @@
 
 #include "base/base.h"
 #include "os/os.h"
+#include "space/extents.h"
 #include "space/registry.h"
 
 #include <errno.h>
@@ -387,4 +388,6 @@ void tn_space_audit(const struct terrane_space *space)
     tn_check(tn_counted(space, TN_COUNT_DIRTY_BYTES) == tn_space_dirty_bytes(space));
     tn_check(space->buddy.frontier <= space->block_count);
     tn_check(tn_counted(space, TN_COUNT_RUN_BYTES) <= tn_counted(space, TN_COUNT_RUN_BYTES_PEAK));
+    if (space->backing != TERRANE_BACKING_PRIVATE)
+        tn_extents_audit(space);
 }

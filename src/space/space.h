@@ -289,8 +289,10 @@ bool tn_process_is_limited(void);
 
 /* ---- pages of runs that the caller owns ---- */
 
-/* Gives the pages of a range back; it reads as zero. -ENOMEM, -EIO, -ENOSPC: contents unknown only
- * in the sense that some pages may be zero already. -EPERM (foreign space). */
+/* Gives the pages of a range back; it reads as zero. Blocks of it that are not exclusive (see
+ * tn_space_exclusive) stay as they are, and must not count as zero. -ENOMEM, -EIO, -ENOSPC:
+ * contents unknown only in the sense that some pages may be zero already. -EPERM (foreign space).
+ */
 int tn_space_discard(struct terrane_space *space, void *addr, size_t bytes);
 
 /* Gives a used run back to the buddy as clean: its pages go to the kernel, and whatever moves,
@@ -317,17 +319,28 @@ int tn_space_move(struct terrane_space *from_space, char *from, struct terrane_s
 /* Swaps the pages of two equal ranges. Errors as tn_space_move. */
 int tn_space_exchange(struct terrane_space *space, char *a, char *b, size_t bytes);
 
-/* Makes `to` show the very pages of `from` (shared backings), each at the start of a run: a store
- * through one is seen through the other. Pages go back when the last run that shows them is
- * retired. -ENOTSUP (private, or a huge-page space with unaligned ranges), -ENOMEM. */
+/* Makes `to` show the very pages of `from` (shared backings): a store through one is seen through
+ * the other. Both are ranges anywhere in used runs of the caller's that are not cut, apart from
+ * each other and aligned to blocks and to the space's pages; `from` may show others' pages. What
+ * `to` showed before is let go; pages go back when nobody shows them any more. -ENOTSUP (private,
+ * or ranges that are not aligned), -ENOMEM: nothing changed, but that, when the process is at the
+ * kernel's own limit of mappings, a first part of `to` may show `from` already, and is not
+ * exclusive then. */
 int tn_space_alias(struct terrane_space *space, char *from, char *to, size_t bytes);
 
-/* Whether no other run shows a block of the range. Private spaces: always. */
+/* The same for a caller who has copied to `from` what others show too at `to`, to store there:
+ * contents stay. The run of `from` is to be given back next; its addresses come back when `to` lets
+ * the pages go. */
+int tn_space_replace(struct terrane_space *space, char *from, char *to, size_t bytes);
+
+/* Whether stores to a range of the caller's are seen nowhere else: no other block of a used run
+ * shows what its blocks show. Takes the lock. Only the caller can make a yes a no. */
 bool tn_space_exclusive(struct terrane_space *space, const char *addr, size_t bytes);
 
-/* Makes `to` show the pages of `from` instead of what it shows, which is let go. -ENOMEM, -ENOTSUP.
- */
-int tn_space_replace(struct terrane_space *space, char *from, char *to, size_t bytes);
+/* Bytes from `addr` on, at most `bytes`, for which the answer is *exclusive: up to where it changes
+ * at a block. */
+size_t tn_space_exclusive_bytes(struct terrane_space *space, const char *addr, size_t bytes,
+                                bool *exclusive);
 
 /* Maps a range of a shared space to its file from `offset` on. -ENOMEM, -ENOTSUP. */
 int tn_space_map_file(struct terrane_space *space, char *addr, size_t bytes, uint64_t offset);
