@@ -26,7 +26,7 @@ static int take_run(struct terrane_space *space, const struct tn_array_need *nee
 {
     struct tn_run run;
     struct tn_wish wish = {.cold = need->empty, .whole = true};
-    if (!tn_size_round_up(need->bytes, space->page_bytes, &wish.bytes))
+    if (!tn_size_round_up(tn_max(need->bytes, 1), space->page_bytes, &wish.bytes))
         return -ENOMEM;
     const int error = tn_pool_acquire_pressed(space, &wish, &run);
     if (error != 0)
