@@ -215,7 +215,7 @@ int terrane_array_insert(struct terrane_array **array, size_t index, const void 
                          size_t count)
 {
     struct terrane_array *view = *array;
-    size_t bytes;
+    size_t bytes = 0;
     if (index > view->length)
         return -EINVAL;
     if (count == 0)
