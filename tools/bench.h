@@ -25,7 +25,8 @@
 
 #define BENCH_FIGURES_MAX    32
 #define BENCH_NAME_MAX       32
-#define BENCH_CONTENDERS_MAX 14
+#define BENCH_LIBRARIES_MAX  7
+#define BENCH_CONTENDERS_MAX 24
 
 /* The descriptor on which a worker writes its line. */
 #define BENCH_RESULT_FD 3
@@ -51,9 +52,11 @@ struct bench_row {
 /* What a case is run under: a malloc to preload, or a way of doing it, named by an argument. */
 struct bench_contender {
     char *name;
-    char *preload;        /* library, NULL: none */
-    const char *argument; /* appended to the worker's arguments, NULL: none */
-    const char *remedy;   /* how to get it when it is absent */
+    char *preload;           /* library, NULL: none */
+    const char *argument;    /* appended to the worker's arguments, NULL: none */
+    const char *environment; /* NAME=VALUE that the worker gets, NULL: none */
+    char *worker;       /* path of the program that runs the cases its way; NULL: the case's own */
+    const char *remedy; /* how to get it when it is absent */
     bool is_present;
 };
 
@@ -81,7 +84,7 @@ struct bench_options {
     const char *plot_dir;
     const char *by;          /* the figure to compare by; NULL: the bench's */
     const char *scratch_dir; /* for files that must be on a disk; NULL: a temporary one */
-    char *libraries[BENCH_CONTENDERS_MAX]; /* NAME=PATH, further mallocs */
+    char *libraries[BENCH_LIBRARIES_MAX]; /* NAME=PATH, further mallocs */
     unsigned library_count;
     unsigned rounds;  /* 0: the bench's */
     unsigned limit_s; /* 0: the bench's */
@@ -128,6 +131,7 @@ extern const struct bench bench_grow;
 extern const struct bench bench_move;
 extern const struct bench bench_malloc;
 extern const struct bench bench_regions;
+extern const struct bench bench_arrays;
 extern const struct bench bench_programs;
 
 /* ---- bench_options.c ---- */
@@ -145,6 +149,9 @@ struct bench_contender *bench_plan_contender(struct bench_plan *plan, const char
 
 /* Adds glibc, terrane and the peers; an absent one stays listed as absent. */
 void bench_plan_mallocs(struct bench_plan *plan);
+
+/* Lets the contender run all cases by a worker of its own; absent if that is not built. */
+void bench_contender_worker(struct bench_contender *contender, const char *worker);
 
 /* Adds a case that runs a worker with `arguments` (blank-separated key=value pairs). */
 struct bench_case *bench_plan_worker(struct bench_plan *plan, const char *name, const char *worker,
@@ -219,6 +226,9 @@ struct bench_outcome {
     bool interrupted;
 };
 
+/* An interrupt ends the running worker, and is reported with its outcome. */
+void bench_process_watch_signals(void);
+
 void bench_process_run(const struct bench_launch *launch, struct bench_outcome *outcome);
 void bench_outcome_free(struct bench_outcome *outcome);
 
@@ -226,6 +236,12 @@ void bench_outcome_free(struct bench_outcome *outcome);
  * virtual machine has taken back in the meantime. In huge and in ordinary pages: the kernel takes
  * them from different places, and a contender that uses huge ones would meet the cold ones. */
 void bench_process_warm_memory(size_t bytes);
+
+/* ---- bench_huge_pages.c ---- */
+
+/* How many of `count` wanted pages of `page_bytes` are free; their number is raised if that is
+ * needed and allowed, and put back when this process ends. For two sizes of pages, once each. */
+uint64_t bench_huge_pages_take(size_t page_bytes, uint64_t count);
 
 /* ---- bench_syscalls.c ---- */
 
@@ -261,6 +277,9 @@ struct bench_summary {
 /* Over the cases with `threads` threads (0: all), compared by `figure`. */
 struct bench_summary bench_summarize(const struct bench_plan *plan, unsigned contender_index,
                                      unsigned threads, const char *figure);
+
+/* True if tables and plots show ratios to the best of this figure. */
+bool bench_figure_is_ratio(const struct bench_plan *plan, const char *figure);
 
 /* The unit that a figure's name ends in ("s", "bytes", "ratio"), or "" for a plain count. */
 const char *bench_figure_unit(const char *figure);

@@ -137,6 +137,8 @@ struct bench_summary bench_summarize(const struct bench_plan *plan, unsigned con
         const struct bench_row *row = bench_plan_row(plan, i, contender_index);
         const struct bench_figure *found = bench_row_figure(row, figure);
         const double best = bench_case_best(plan, i, figure);
+        if (found == NULL && bench_row_is_complete(row))
+            continue; /* a case that looks for something else */
         if (found == NULL || !bench_row_is_complete(row) || best <= 0) {
             summary.failures++;
             continue;
@@ -152,6 +154,13 @@ struct bench_summary bench_summarize(const struct bench_plan *plan, unsigned con
     if (summary.cases > 0)
         summary.geometric_mean = exp(log_sum / summary.cases);
     return summary;
+}
+
+bool bench_figure_is_ratio(const struct bench_plan *plan, const char *figure)
+{
+    const char *values = plan->bench->values;
+    return plan->bench->style == BENCH_STYLE_RATIOS &&
+           (values == NULL || !bench_list_has(values, figure));
 }
 
 const char *bench_figure_unit(const char *figure)
@@ -188,6 +197,11 @@ const char *bench_figure_title(const char *figure)
         {"resident_bytes", "most mapped memory at a time"},
         {"over_ratio", "share of the time more than a tenth above the budget"},
         {"cached_bytes", "most of the file in memory at a time"},
+        {"build_s", "CPU time of one operation without adding up"},
+        {"sum_s", "CPU time of adding up"},
+        {"grown_bytes", "memory that the results add to what was there"},
+        {"even_bytes", "least size at which sharing is cheaper than a copy"},
+        {"even_untouched_bytes", "the same without adding up"},
         {"move_s", "one operation"},
         {"read_s", "reading a byte of each page afterwards"},
         {"system_calls", "system calls of the whole process (counted once)"},

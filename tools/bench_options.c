@@ -88,8 +88,8 @@ static bool add_library(struct bench_options *options, char *definition)
         usage_error("bench", "--library wants NAME=PATH, not '%s'", definition);
         return false;
     }
-    if (options->library_count == BENCH_CONTENDERS_MAX / 2) {
-        usage_error("bench", "--library can be given %d times", BENCH_CONTENDERS_MAX / 2);
+    if (options->library_count == BENCH_LIBRARIES_MAX) {
+        usage_error("bench", "--library can be given %d times", BENCH_LIBRARIES_MAX);
         return false;
     }
     options->libraries[options->library_count++] = definition;

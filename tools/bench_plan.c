@@ -50,6 +50,13 @@ static char *peer_library(const struct peer *peer)
     return NULL;
 }
 
+void bench_contender_worker(struct bench_contender *contender, const char *worker)
+{
+    contender->worker = bench_worker_path(worker);
+    contender->is_present = contender->worker != NULL;
+    contender->remedy = "build its worker with `make bench-workers`";
+}
+
 void bench_plan_mallocs(struct bench_plan *plan)
 {
     bench_plan_contender(plan, "glibc");
@@ -126,6 +133,7 @@ static void contender_free(struct bench_contender *dropped)
 {
     free(dropped->name);
     free(dropped->preload);
+    free(dropped->worker);
 }
 
 /* Keeps the cases of the filter; their number. */

@@ -30,7 +30,7 @@ static double plotted_value(const struct bench_plan *plan, unsigned case_index,
     const struct bench_figure *figure = bench_row_figure(row, name);
     if (figure == NULL || row->error != NULL)
         return NAN;
-    if (plan->bench->style != BENCH_STYLE_RATIOS)
+    if (!bench_figure_is_ratio(plan, name))
         return figure->median;
     const double best = bench_case_best(plan, case_index, name);
     return best > 0 ? figure->median / best : NAN;
@@ -95,9 +95,9 @@ static void put_lines(const struct bench_plan *plan, struct text *script)
     put_series(plan, "2:", ":xtic(1) with linespoints linewidth 2", script);
 }
 
-static void put_bars(const struct bench_plan *plan, struct text *script)
+static void put_bars(const struct bench_plan *plan, bool is_ratio, struct text *script)
 {
-    if (plan->bench->style == BENCH_STYLE_RATIOS)
+    if (is_ratio)
         text_print(script, "set yrange [0:4]\n"); /* a bar that leaves the top is bad enough */
     else
         text_print(script, "set logscale y\n");
@@ -112,7 +112,7 @@ static void put_script(const struct bench_plan *plan, const char *figure, const 
 {
     const unsigned bars = plan->case_count * plan->contender_count;
     const bool sized = has_sizes(plan);
-    const bool is_ratio = plan->bench->style == BENCH_STYLE_RATIOS;
+    const bool is_ratio = bench_figure_is_ratio(plan, figure);
     text_print(script, "set terminal svg size %u,520 dynamic font 'sans,12' background 'white'\n",
                sized || bars < 60 ? 900 : 900 + (bars - 60) * 7);
     text_print(script, "set output '%s'\nset datafile missing '?'\nset rmargin 12\n", image);
@@ -126,7 +126,7 @@ static void put_script(const struct bench_plan *plan, const char *figure, const 
     if (sized)
         put_lines(plan, script);
     else
-        put_bars(plan, script);
+        put_bars(plan, is_ratio, script);
 }
 
 /* gnuplot takes a plot without a single point for an error. */

@@ -34,7 +34,7 @@ static void on_signal(int number)
         kill(-(pid_t)running_group, SIGKILL);
 }
 
-static void watch_signals(void)
+void bench_process_watch_signals(void)
 {
     static const int watched[] = {SIGALRM, SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = on_signal};
@@ -55,7 +55,7 @@ static char **make_arguments(const struct bench_launch *launch, char **made)
         given_count++;
     char **arguments = memory_get((given_count + 4) * sizeof(char *));
     size_t count = 0;
-    arguments[count++] = given[0];
+    arguments[count++] = launch->contender->worker != NULL ? launch->contender->worker : given[0];
     arguments[count++] = result_argument;
     *made = NULL;
     if (launch->what->is_measured && launch->contender->preload != NULL) {
@@ -84,6 +84,8 @@ static void set_environment(const struct bench_launch *launch)
     unsetenv("LD_PRELOAD");
     if (launch->contender->preload != NULL && !launch->what->is_measured)
         setenv("LD_PRELOAD", launch->contender->preload, 1);
+    if (launch->contender->environment != NULL)
+        putenv(string_copy(launch->contender->environment));
 }
 
 /* In the child: never returns. */
@@ -167,7 +169,7 @@ static void describe_failure(int status, int error_descriptor, struct bench_outc
 void bench_process_run(const struct bench_launch *launch, struct bench_outcome *outcome)
 {
     *outcome = (struct bench_outcome){.interrupted = false};
-    watch_signals();
+    bench_process_watch_signals();
     int result[2];
     const int error = memfd_create("standard error", MFD_CLOEXEC);
     if (error < 0 || pipe2(result, O_CLOEXEC | O_NONBLOCK) != 0) {

@@ -39,14 +39,6 @@ void bench_value_print(struct text *out, const char *figure, double value)
         text_print(out, "%.0f", value);
 }
 
-/* True if the table of this figure shows ratios to the best. */
-static bool shows_ratios(const struct bench_plan *plan, const char *figure)
-{
-    const char *values = plan->bench->values;
-    return plan->bench->style == BENCH_STYLE_RATIOS &&
-           (values == NULL || !bench_list_has(values, figure));
-}
-
 /* Appends `cell` right-aligned, and empties it. */
 static void put_cell(struct text *out, struct text *cell, int width)
 {
@@ -81,7 +73,7 @@ static void print_cell(struct text *cell, const struct bench_plan *plan,
     }
     if (row->note != NULL)
         text_print(cell, "*");
-    if (shows_ratios(plan, name) && best > 0)
+    if (bench_figure_is_ratio(plan, name) && best > 0)
         text_print(cell, "%.2f", figure->median / best);
     else
         bench_value_print(cell, name, figure->median);
@@ -110,7 +102,7 @@ static void put_case(const struct bench_plan *plan, unsigned case_index, const c
         text_print(out, "  left out: %s\n", plan->cases[case_index].absent);
         return;
     }
-    if (shows_ratios(plan, figure)) {
+    if (bench_figure_is_ratio(plan, figure)) {
         bench_value_print(&cell, figure, best);
         put_cell(out, &cell, CELL_WIDTH);
     }
@@ -126,7 +118,7 @@ static void put_case(const struct bench_plan *plan, unsigned case_index, const c
 
 static void put_figure(const struct bench_plan *plan, const char *figure, struct text *out)
 {
-    const bool is_ratio = shows_ratios(plan, figure);
+    const bool is_ratio = bench_figure_is_ratio(plan, figure);
     unsigned shown = 0;
     for (unsigned i = 0; i < plan->case_count; i++)
         shown += case_has_figure(plan, i, figure);
