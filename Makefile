@@ -46,6 +46,8 @@ LIB_SRC    := $(filter-out %/os_fault.c %/os_wasm.c,$(wildcard $(FLOORS:%=src/%/
 MALLOC_SRC := $(wildcard preload/*.c)
 TOOL_SRC   := $(wildcard tools/*.c)
 BENCH_SRC  := $(wildcard bench/*.c)
+# Only where there is a compiler for them: the library and all else are C.
+BENCH_CXX  := $(if $(shell command -v $(CXX)),$(wildcard bench/*.cc))
 
 LIB_OBJ    := $(LIB_SRC:%.c=$(B)/obj/%.o)
 MALLOC_OBJ := $(MALLOC_SRC:%.c=$(B)/obj/%.o)
@@ -58,7 +60,8 @@ LIB_SO    := $(OUT)/libterrane.so
 MALLOC_A  := $(OUT)/libterrane-malloc.a
 MALLOC_SO := $(OUT)/libterrane-malloc.so
 TOOL      := $(OUT)/terrane
-BENCH     := $(BENCH_SRC:bench/%.c=$(OUT)/bench/%)
+BENCH_C   := $(BENCH_SRC:bench/%.c=$(OUT)/bench/%)
+BENCH     := $(BENCH_C) $(BENCH_CXX:bench/%.cc=$(OUT)/bench/%)
 
 LIBS := $(LIB_A) $(if $(wildcard src/os/os_linux.c),$(LIB_SO))
 ifneq ($(MALLOC_SRC),)
@@ -117,10 +120,17 @@ $(TOOL): $(TOOL_OBJ) $(LIB_A)
 	$(call say,LD)
 	$(Q)$(CC) $(VARIANT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
 
-$(BENCH): $(OUT)/bench/%: $(B)/obj/bench/%.o $(LIB_A)
+$(BENCH_C): $(OUT)/bench/%: $(B)/obj/bench/%.o $(LIB_A)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(VARIANT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm
+
+$(BENCH_CXX:bench/%.cc=$(OUT)/bench/%): $(OUT)/bench/%: bench/%.cc $(wildcard bench/*.h)
+	@mkdir -p $(@D)
+	$(call say,CXX)
+	$(Q)$(CXX) -std=gnu++17 -Wall -Wextra -Wno-missing-field-initializers \
+		$(if $(WERROR),-Werror) -U_GNU_SOURCE $(CPPFLAGS) $(VARIANT_CFLAGS) $(CFLAGS) \
+		$(LDFLAGS) -o $@ $<
 
 include mk/test.mk mk/check.mk mk/run.mk mk/install.mk
 

@@ -41,7 +41,7 @@ struct worker {
     size_t length;
 };
 
-static inline _Noreturn void worker_fail(const char *format, ...)
+__attribute__((noreturn)) static inline void worker_fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -204,7 +204,7 @@ struct worker_task {
 
 static inline void *worker_task_run(void *argument)
 {
-    struct worker_task *task = argument;
+    struct worker_task *task = (struct worker_task *)argument;
     task->result = task->function(task->worker, task->index);
     return NULL;
 }

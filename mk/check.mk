@@ -65,6 +65,8 @@ audit-bench: setup-check
 		build/audit/terrane bench $$bench --quick --rounds 1 --contenders terrane; done
 	@test/run --step "audit bench regions" build/audit/terrane bench regions --quick \
 		--rounds 1 --contenders terrane --cases 'hot/*,live*,handoff*,birth*,grow/*'
+	@test/run --step "audit bench arrays" build/audit/terrane bench arrays --quick \
+		--rounds 1 --contenders terrane,terrane-4K,memfd --cases '*/1M'
 
 package: setup-check
 	+$(call build,release)

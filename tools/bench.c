@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 
 static const struct bench *const benches[] = {
-    &bench_kernel, &bench_grow, &bench_move, &bench_malloc, &bench_regions, &bench_programs,
+    &bench_kernel,  &bench_grow,   &bench_move,     &bench_malloc,
+    &bench_regions, &bench_arrays, &bench_programs,
 };
 
 #define BENCH_COUNT (sizeof(benches) / sizeof(benches[0]))
@@ -58,7 +59,7 @@ static int choose(struct session *session, const char *name)
     if (found == NULL)
         return usage_error("bench",
                            "unknown bench '%s'; there are kernel, grow, move, malloc, "
-                           "regions, programs and all",
+                           "regions, arrays, programs and all",
                            name);
     for (size_t i = 0; i < session->count; i++) {
         if (session->chosen[i] == found)

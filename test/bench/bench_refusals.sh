@@ -29,7 +29,7 @@ refuses "$work/nix is not a folder" regions --scratch-dir "$work/nix"
 refuses "cannot make $work/nix/plots" malloc --plot "$work/nix/plots"
 
 expect_status 0 "$terrane" bench
-expect_words out kernel grow move malloc regions programs
+expect_words out kernel grow move malloc regions arrays programs
 expect_status 0 "$terrane" bench --help
 expect_words out --contenders --rounds --json --scratch-dir
 expect_status 0 "$terrane" bench --list malloc grow
