@@ -29,19 +29,41 @@ static bool aligned_for(const struct terrane_space *space, const char *a, const 
 
 /* ---- mapping ---- */
 
+/* Maps a row of neighbours in the file, which starts with `extent` there. */
+typedef int row_verb(struct terrane_space *space, char *from, char *to, size_t bytes,
+                     uint32_t extent);
+
+static int map_row(struct terrane_space *space, char *from, char *to, size_t bytes, uint32_t extent)
+{
+    (void)from;
+    return tn_shared_map(space, to, bytes, extent);
+}
+
+/* By page table, so that no page of it has to be faulted in again. The kernel moves one mapping at
+ * a time, and a row is one, unless something else has divided it. */
+static int move_row(struct terrane_space *space, char *from, char *to, size_t bytes,
+                    uint32_t extent)
+{
+    if (tn_os_move(from, to, bytes) != 0)
+        return map_row(space, from, to, bytes, extent);
+    if (space->backing == TERRANE_BACKING_SCRATCH) /* the advice has moved along */
+        (void)tn_os_advise_huge(to, bytes, false);
+    return 0;
+}
+
 /* Maps `target` as the blocks from `source` on are, row by row. Returns the blocks that are done.
  */
 static uint32_t map_rows(struct terrane_space *space, uint32_t source, struct tn_block_range target,
-                         int *error)
+                         row_verb *verb, int *error)
 {
     const struct tn_extent *extents = tn_extents_of(space);
     uint32_t done = 0;
     *error = 0;
     while (done < target.count) {
         const uint32_t row = tn_extents_neighbours(extents, source + done, target.count - done);
-        *error =
-            tn_shared_map(space, tn_block_addr(space, target.block + done),
-                          (size_t)row << TN_BLOCK_SHIFT, tn_extent_shown(extents, source + done));
+        *error = verb(space, tn_block_addr(space, source + done),
+                      tn_block_addr(space, target.block + done), (size_t)row << TN_BLOCK_SHIFT,
+                      tn_extent_shown(extents, source + done));
         if (*error != 0)
             break;
         done += row;
@@ -53,7 +75,7 @@ static uint32_t map_rows(struct terrane_space *space, uint32_t source, struct tn
 static int map_as_before(struct terrane_space *space, struct tn_block_range blocks)
 {
     int error;
-    (void)map_rows(space, blocks.block, blocks, &error);
+    (void)map_rows(space, blocks.block, blocks, map_row, &error);
     return error;
 }
 
@@ -83,25 +105,19 @@ typedef uint32_t map_verb(struct terrane_space *space, uint32_t source,
 static uint32_t map_shown(struct terrane_space *space, uint32_t source,
                           struct tn_block_range target, int *error)
 {
-    const uint32_t done = map_rows(space, source, target, error);
+    const uint32_t done = map_rows(space, source, target, map_row, error);
     return *error == 0 ? done : unmap_rows(space, source, target.block, done);
 }
 
-/* By page table, where the kernel can; else as map_shown. */
+/* By page table, where the kernel can. */
 static uint32_t move_shown(struct terrane_space *space, uint32_t source,
                            struct tn_block_range target, int *error)
 {
-    char *to = tn_block_addr(space, target.block);
-    const size_t bytes = (size_t)target.count << TN_BLOCK_SHIFT;
-    *error = tn_os_move(tn_block_addr(space, source), to, bytes);
-    if (*error == 0) {
-        if (space->backing == TERRANE_BACKING_SCRATCH) /* the advice has moved along */
-            (void)tn_os_advise_huge(to, bytes, false);
-        return target.count;
-    }
-    /* It spans several mappings, or there is no room for more. */
-    const uint32_t done = map_shown(space, source, target, error);
-    if (*error != 0 && done == 0 && map_as_before(space, target) != 0)
+    uint32_t done = map_rows(space, source, target, move_row, error);
+    if (*error == 0)
+        return done;
+    done = unmap_rows(space, source, target.block, done);
+    if (done == 0 && map_as_before(space, target) != 0)
         tn_run_note(space, target.block, TN_RUN_REMAPPED, 0); /* the move may have unmapped it */
     return done;
 }
