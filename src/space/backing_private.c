@@ -57,13 +57,17 @@ static void private_retire(struct terrane_space *space, uint32_t block, unsigned
     const bool special = node->flags != 0;
     const bool fresh =
         (special || order >= TN_HUGE_ORDER || space->lazy_commit) && make_fresh(space, addr, bytes);
-    const bool zero = fresh || scrub(addr, bytes, special);
+    const bool stuck = !fresh && (node->flags & TN_RUN_FILE) != 0;
+    const bool zero = fresh || (!stuck && scrub(addr, bytes, special));
     tn_lock_acquire(&space->lock);
     if (fresh) {
         tn_mappings_give(space, node->extra);
         tn_space_forget_huge(space, addr, bytes);
     }
-    tn_space_put(space, block, order, zero ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+    if (stuck)
+        tn_space_stick(space, block);
+    else
+        tn_space_put(space, block, order, zero ? TN_RUN_CLEAN : TN_RUN_DIRTY);
     tn_lock_release(&space->lock);
 }
 

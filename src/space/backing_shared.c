@@ -218,12 +218,10 @@ static bool own_again(struct terrane_space *space, uint32_t block, unsigned orde
         return true;
     const bool mapped = tn_shared_map(space, addr, bytes, block) == 0;
     tn_lock_acquire(&space->lock);
-    if (mapped) {
+    if (mapped)
         tn_space_forget_huge(space, addr, bytes);
-    } else {
-        node->next = space->stuck;
-        space->stuck = block + 1;
-    }
+    else
+        tn_space_stick(space, block);
     tn_lock_release(&space->lock);
     return mapped;
 }

@@ -45,6 +45,9 @@ struct tn_node {
 #define TN_RUN_CUT 4
 /* Pages were moved into it: ordinary memory, but a mapping of its own. */
 #define TN_RUN_MOVED 8
+/* Somebody's file was mapped in it (private spaces): no page is the run's own before it is mapped
+ * afresh. */
+#define TN_RUN_FILE 16
 
 struct tn_buddy {
     struct tn_node *nodes; /* one a block, zero at first, touched as the frontier moves */

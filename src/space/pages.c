@@ -32,6 +32,12 @@ void tn_space_retire(struct terrane_space *space, uint32_t block, unsigned order
     space->verbs->retire(space, block, order);
 }
 
+void tn_space_stick(struct terrane_space *space, uint32_t block)
+{
+    space->buddy.nodes[block].next = space->stuck;
+    space->stuck = block + 1;
+}
+
 void tn_space_retry(struct terrane_space *space)
 {
     tn_lock_acquire(&space->lock);

@@ -253,6 +253,9 @@ int tn_space_commit(struct terrane_space *space, char *addr, size_t bytes);
 /* Makes sure that the tables have rows for all blocks below `upto`. Locked. -ENOMEM. */
 int tn_space_reach(struct terrane_space *space, uint64_t upto);
 
+/* Keeps a used run for a later retirement: the kernel refuses to map it as its own. Locked. */
+void tn_space_stick(struct terrane_space *space, uint32_t block);
+
 /* Retires anew what the kernel refused to map before. */
 void tn_space_retry(struct terrane_space *space);
 

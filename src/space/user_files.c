@@ -17,7 +17,8 @@ int tn_space_map_part(struct terrane_space *space, uint32_t run, char *addr, siz
         return -ENOMEM;
     const int error = tn_os_user_file_map(addr, bytes, part);
     tn_lock_acquire(&space->lock);
-    tn_run_note(space, run, TN_RUN_REMAPPED, PART_MAPPINGS); /* refused, it was mapped anew too */
+    tn_run_note(space, run, TN_RUN_REMAPPED | TN_RUN_FILE,
+                PART_MAPPINGS); /* refused, it was mapped anew too */
     tn_space_forget_huge(space, addr, bytes);
     tn_lock_release(&space->lock);
     return error;

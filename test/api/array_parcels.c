@@ -67,10 +67,7 @@ static void build_on(struct terrane_array *array, const struct letter *letter)
     const size_t bytes = letter->parcel.length * letter->parcel.unit;
     void *units;
     EXPECT(terrane_array_writable(array) == NULL);
-#ifndef __SANITIZE_ADDRESS__
-    const int status = child_run(store, (void *)(uintptr_t)terrane_array_data(array));
-    EXPECT_THAT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "0x%x", (unsigned)status);
-#endif
+    EXPECT(child_run(store, (void *)(uintptr_t)terrane_array_data(array)) != 0);
     struct terrane_array *own = terrane_array_reference(array);
     EXPECT(terrane_array_append(&own, terrane_array_data(array), 1) == 0);
     EXPECT(terrane_array_prepend(&own, terrane_array_data(array), 1) == 0);
