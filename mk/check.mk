@@ -46,7 +46,7 @@ clang: setup-check
 
 release audit asan ubsan tsan: setup-check
 	+$(call build,$@)
-	@SOAK_SECONDS=10 test/run $@ $(CHECK_KINDS) soak
+	@SOAK_SECONDS=6 test/run $@ $(CHECK_KINDS) soak
 
 valgrind: setup-check
 	+$(call build,release)
