@@ -56,8 +56,9 @@ struct tn_array_body;
 struct terrane_array {
     char *data;       /* first unit */
     size_t length;    /* units */
-    size_t capacity;  /* units from `data` on that may be stored to by the only holder; 0: ask */
-    size_t front;     /* units before `data`, likewise */
+    char *limit;      /* end of the room behind that may be stored to; NULL while there are several
+                         references, and where the library must be asked */
+    char *floor;      /* start of the room before `data`, likewise */
     uint32_t unit;    /* bytes */
     uint32_t holders; /* references */
     uint32_t flags;
@@ -122,9 +123,10 @@ static inline int terrane_array_append(struct terrane_array **array, const void 
                                        size_t count)
 {
     struct terrane_array *const a = *array;
-    if (terrane_array_holders(a) == 1 && a->length < a->capacity &&
-        count <= a->capacity - a->length) {
-        memcpy(a->data + a->length * a->unit, units, count * a->unit);
+    char *const end = a->data + a->length * a->unit;
+    if ((uintptr_t)end < (uintptr_t)a->limit && count <= (size_t)(a->limit - end) &&
+        count * a->unit <= (size_t)(a->limit - end)) {
+        memcpy(end, units, count * a->unit);
         a->length += count;
         return 0;
     }
@@ -135,26 +137,34 @@ static inline int terrane_array_prepend(struct terrane_array **array, const void
                                         size_t count)
 {
     struct terrane_array *const a = *array;
-    if (terrane_array_holders(a) == 1 && count <= a->front) {
-        char *const data = a->data - count * a->unit;
-        memcpy(data, units, count * a->unit);
-        a->data = data;
+    char *const data = a->data;
+    if (a->floor != NULL && count <= (size_t)(data - a->floor) &&
+        count * a->unit <= (size_t)(data - a->floor)) {
+        memcpy(data - count * a->unit, units, count * a->unit);
+        a->data = data - count * a->unit;
         a->length += count;
-        a->front -= count;
-        a->capacity += a->capacity != 0 ? count : 0;
         return 0;
     }
     return terrane_array_prepend_slow(array, units, count);
 }
 
-/* The same for one unit whose size the compiler knows: `bytes` must be the array's unit. */
+/* The same for one unit whose size the compiler knows: `bytes` must be the array's unit. Small ones
+ * go to the slow half as a copy: so the caller's need not be in memory in between. */
+#define TN_ARRAY_COPIED_UNIT 16
 static inline int terrane_array_push(struct terrane_array **array, const void *unit, size_t bytes)
 {
     struct terrane_array *const a = *array;
-    if (terrane_array_holders(a) == 1 && a->length < a->capacity) {
-        memcpy(a->data + a->length * bytes, unit, bytes);
-        a->length++;
+    const size_t length = a->length;
+    char *const end = a->data + length * bytes;
+    if ((uintptr_t)end + bytes <= (uintptr_t)a->limit) {
+        memcpy(end, unit, bytes);
+        a->length = length + 1;
         return 0;
+    }
+    if (bytes <= TN_ARRAY_COPIED_UNIT) {
+        char copy[TN_ARRAY_COPIED_UNIT];
+        memcpy(copy, unit, bytes);
+        return terrane_array_append_slow(array, copy, 1);
     }
     return terrane_array_append_slow(array, unit, 1);
 }
@@ -163,13 +173,17 @@ static inline int terrane_array_push_front(struct terrane_array **array, const v
                                            size_t bytes)
 {
     struct terrane_array *const a = *array;
-    if (terrane_array_holders(a) == 1 && a->front > 0) {
-        a->data -= bytes;
-        memcpy(a->data, unit, bytes);
+    char *const data = a->data;
+    if (a->floor != NULL && (size_t)(data - a->floor) >= bytes) {
+        a->data = data - bytes;
         a->length++;
-        a->front--;
-        a->capacity += a->capacity != 0 ? 1 : 0;
+        memcpy(data - bytes, unit, bytes);
         return 0;
+    }
+    if (bytes <= TN_ARRAY_COPIED_UNIT) {
+        char copy[TN_ARRAY_COPIED_UNIT];
+        memcpy(copy, unit, bytes);
+        return terrane_array_prepend_slow(array, copy, 1);
     }
     return terrane_array_prepend_slow(array, unit, 1);
 }

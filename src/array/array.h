@@ -8,7 +8,7 @@
  *   body |  room in front     |  units that views show   |  room behind       |
  *                             |--- older version --------|
  *                             |      |-- slice --|
- *                             |--- newest version, which has the tail --------> capacity
+ *                             |--- newest version, which has the tail --------> limit
  *
  * At most one view has the tail: it alone may store behind what all others show, so a version goes
  * on where the older one ends without a byte copied. Likewise the front. A view whose tail is
@@ -190,7 +190,7 @@ bool tn_body_is_exclusive(const struct tn_array_body *body, size_t from, size_t 
 bool tn_view_is_sole(const struct terrane_array *view);
 
 /* The holder of the only reference takes the end of the body, as far as it is free and nobody
- * else's: capacity (or front) says how much of it is there, perhaps nothing. */
+ * else's: limit (or floor) says how much of it is there, perhaps nothing. */
 void tn_view_claim_tail(struct terrane_array *view);
 void tn_view_claim_front(struct terrane_array *view);
 

@@ -89,9 +89,9 @@ static size_t offset_of(const struct tn_array_piece *piece)
     return (size_t)(piece->from - piece->body->room.start);
 }
 
-/* Remembers what the body of a piece has lost, or shares now. Shared backings lose nothing: until it
- * is given back a run shows the file that it showed before its page tables went elsewhere, so what
- * fails later can be taken back. */
+/* Remembers what the body of a piece has lost, or shares now. Shared backings lose nothing: until
+ * it is given back a run shows the file that it showed before its page tables went elsewhere, so
+ * what fails later can be taken back. */
 static void note_gone(const struct tn_array_piece *piece, size_t before, size_t inside)
 {
     struct tn_array_body *body = piece->body;

@@ -160,10 +160,19 @@ static int extend_in_place(struct terrane_array *view, const struct addition *ad
     return error;
 }
 
-/* Room behind the view in its body, as far as it has the tail. */
+/* Whether the only holder's view has so much room behind it in its body. */
 static bool has_behind(const struct terrane_array *view, size_t bytes)
 {
-    return view->body->tail == view && view->body->room.bytes - tn_view_high(view) >= bytes;
+    return terrane_array_holders(view) == 1 && view->body->tail == view &&
+           view->body->room.bytes - tn_view_high(view) >= bytes;
+}
+
+/* The same before it, of what is committed. */
+static size_t room_in_front(const struct terrane_array *view)
+{
+    const size_t low = tn_view_low(view);
+    const bool has = terrane_array_holders(view) == 1 && view->body->front == view;
+    return has ? low - tn_min(view->body->usable, low) : 0;
 }
 
 static int make_behind(struct terrane_array **array, const struct addition *add)
@@ -192,7 +201,7 @@ static int make_behind(struct terrane_array **array, const struct addition *add)
             tn_view_resettle(view, &place);
         return error;
     }
-    const size_t front = terrane_array_holders(view) == 1 ? view->front * view->unit : 0;
+    const size_t front = room_in_front(view);
     return rehouse(array, tn_min(front, total), add->bytes + more);
 }
 
@@ -248,9 +257,7 @@ static int make_front(struct terrane_array **array, const struct addition *add)
     }
     const size_t total = tn_view_bytes(view) + add->bytes;
     const size_t front = add->bytes + (add->exact ? 0 : ahead_in_front(view, total));
-    const size_t behind = terrane_array_holders(view) == 1 && view->capacity > view->length
-                              ? (view->capacity - view->length) * view->unit
-                              : 0;
+    const size_t behind = has_behind(view, 0) ? view->body->room.bytes - tn_view_high(view) : 0;
     const int error = rehouse(array, front, add->exact ? behind : tn_min(behind, total));
     return error != 0 ? error : open_front(*array, add);
 }

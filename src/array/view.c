@@ -164,7 +164,8 @@ static void let_tail_go(struct terrane_array *view)
         return;
     body->tail = NULL;
     body->high = tn_view_high(view);
-    view->capacity = 0;
+    if (view->limit != NULL) /* else other holders may be reading it */
+        view->limit = NULL;
 }
 
 static void let_front_go(struct terrane_array *view)
@@ -174,7 +175,8 @@ static void let_front_go(struct terrane_array *view)
         return;
     body->front = NULL;
     body->low = tn_view_low(view);
-    view->front = 0;
+    if (view->floor != NULL)
+        view->floor = NULL;
 }
 
 /* ---- the ends ---- */
@@ -182,11 +184,10 @@ static void let_front_go(struct terrane_array *view)
 void tn_view_measure(struct terrane_array *view)
 {
     const struct tn_array_body *body = view->body;
-    const size_t low = tn_view_low(view);
     if (body->tail == view)
-        view->capacity = (body->room.bytes - low) / view->unit;
+        view->limit = body->room.start + body->room.bytes;
     if (body->front == view)
-        view->front = low > body->usable ? (low - body->usable) / view->unit : 0;
+        view->floor = body->room.start + tn_min(body->usable, tn_view_low(view));
 }
 
 void tn_view_claim_tail(struct terrane_array *view)
@@ -396,10 +397,12 @@ struct terrane_array *terrane_array_reference(struct terrane_array *array)
 {
     if (array->body->room.space->foreign)
         return array; /* the parent counts */
-    if (array->flags & TERRANE_ARRAY_ATOMIC)
-        (void)__atomic_fetch_add(&array->holders, 1, __ATOMIC_RELAXED); /* the caller holds one */
-    else
-        array->holders++;
+    /* relaxed; the caller holds one */
+    const uint32_t before = (array->flags & TERRANE_ARRAY_ATOMIC) != 0
+                                ? __atomic_fetch_add(&array->holders, 1, __ATOMIC_RELAXED)
+                                : array->holders++;
+    if (before == 1) /* and nobody else has the new one yet */
+        array->limit = array->floor = NULL;
     return array;
 }
 
