@@ -131,8 +131,9 @@ static int show(struct terrane_space *space, char *from, char *to, size_t bytes,
     const uint32_t source = tn_block_of(space, from);
     const struct tn_block_range target = blocks_of(space, to, bytes);
     const int before = tn_extents_ends(space, target);
-    const int more = tn_extents_ends_showing(space, target, source) - before;
-    if (more > 0 && !tn_mappings_take(space, (unsigned)more))
+    int more = tn_extents_ends_showing(space, target, source) - before;
+    const unsigned taken = more > 0 ? (unsigned)more : 0;
+    if (taken > 0 && !tn_mappings_take(space, taken))
         return -ENOMEM;
     int error;
     const uint32_t done = map(space, source, target, &error);
@@ -142,8 +143,9 @@ static int show(struct terrane_space *space, char *from, char *to, size_t bytes,
         tn_run_note(space, target.block, TN_RUN_REMAPPED, 0);
         tn_space_forget_huge(space, to, (size_t)done << TN_BLOCK_SHIFT);
     }
-    tn_shared_count_mappings(space,
-                             tn_extents_ends(space, target) - before - (more > 0 ? more : 0));
+    if (error != 0)
+        more = tn_extents_ends(space, target) - before;
+    tn_shared_count_mappings(space, more - (int)taken);
     return error;
 }
 

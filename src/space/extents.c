@@ -6,10 +6,19 @@
 
 /* ---- mappings ---- */
 
+/* Whether four blocks have this shift. */
+static bool four_alike(const struct tn_extent *at, uint32_t shift)
+{
+    return ((at[0].shift ^ shift) | (at[1].shift ^ shift) | (at[2].shift ^ shift) |
+            (at[3].shift ^ shift)) == 0;
+}
+
 uint32_t tn_extents_neighbours(const struct tn_extent *extents, uint32_t block, uint32_t limit)
 {
     const uint32_t shift = extents[block].shift;
     uint32_t count = 1;
+    while (count + 4 <= limit && four_alike(&extents[block + count], shift))
+        count += 4;
     while (count < limit && extents[block + count].shift == shift)
         count++;
     return count;
@@ -18,10 +27,10 @@ uint32_t tn_extents_neighbours(const struct tn_extent *extents, uint32_t block, 
 /* Places between blocks of a row where a mapping ends. */
 static int ends_inside(const struct tn_extent *extents, struct tn_block_range blocks)
 {
-    int ends = 0;
-    for (uint32_t at = blocks.block + 1; at < blocks.block + blocks.count; at++)
-        ends += extents[at].shift != extents[at - 1].shift;
-    return ends;
+    int rows = 0;
+    for (uint32_t done = 0; done < blocks.count; rows++)
+        done += tn_extents_neighbours(extents, blocks.block + done, blocks.count - done);
+    return rows - 1;
 }
 
 /* Whether one ends in front of a row whose first block has this shift; and behind one. */
@@ -76,8 +85,6 @@ static void drop_foreign(struct tn_extent *extents, struct tn_doomed *doomed, ui
 /* A block of a used run no longer shows its own extent. */
 static void drop_own(struct tn_extent *extents, struct tn_let_go *let_go, uint32_t block)
 {
-    if (extents[block].foreign != 0)
-        return;
     if (let_go->own.count == 0)
         let_go->own.block = block;
     if (block == let_go->own.block + let_go->own.count)
@@ -99,10 +106,10 @@ void tn_extents_show(struct terrane_space *space, struct tn_block_range blocks, 
         extents[at].shift = now;
         if (now != 0)
             extents[at + now].foreign++;
-        if (was == 0)
-            drop_own(extents, let_go, at);
-        else
+        if (was != 0)
             drop_foreign(extents, &let_go->others, at + was);
+        else if (extents[at].foreign == 0)
+            drop_own(extents, let_go, at);
     }
 }
 
@@ -160,15 +167,29 @@ bool tn_extents_next_doomed(const struct terrane_space *space, struct tn_doomed 
     return true;
 }
 
+/* Blocks of a row, from `at` on, that are all parked or all not. */
+static uint32_t alike_parked(const struct tn_extent *extents, uint32_t at, uint32_t end)
+{
+    const uint32_t flag = extents[at].foreign & TN_EXTENT_PARKED;
+    uint32_t count = 1;
+    while (at + count < end && (extents[at + count].foreign & TN_EXTENT_PARKED) == flag)
+        count++;
+    return count;
+}
+
 void tn_extents_end(struct terrane_space *space, struct tn_block_range doomed, bool clean)
 {
     struct tn_extent *extents = tn_extents_of(space);
-    for (uint32_t at = doomed.block; at < doomed.block + doomed.count; at++) {
+    const uint32_t end = doomed.block + doomed.count;
+    for (uint32_t at = doomed.block, count; at < end; at += count) {
         const bool parked = (extents[at].foreign & TN_EXTENT_PARKED) != 0;
-        extents[at].foreign = 0;
+        count = alike_parked(extents, at, end);
+        for (uint32_t i = 0; i < count; i++)
+            extents[at + i].foreign = 0;
         if (parked)
-            tn_space_put(space, at, 0, clean ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+            tn_buddy_give_cut(&space->buddy, at, count, clean ? TN_RUN_CLEAN : TN_RUN_DIRTY);
     }
+    tn_space_note_dirty(space);
 }
 
 /* ---- questions ---- */
@@ -183,6 +204,25 @@ static bool is_exclusive(const struct tn_extent *extents, uint32_t block)
            (shown->shift != 0 || (shown->foreign & TN_EXTENT_PARKED) != 0);
 }
 
+/* The first of some blocks for which the answer is another one, or their end. Mostly they show
+ * their own extents, and nobody else does. */
+static uint32_t alike_exclusive(const struct tn_extent *extents, uint32_t block, uint32_t end,
+                                bool exclusive)
+{
+    for (; block < end; block++) {
+        const bool plain = (extents[block].shift | extents[block].foreign) == 0;
+        if ((plain || is_exclusive(extents, block)) != exclusive)
+            break;
+    }
+    return block;
+}
+
+bool tn_extents_exclusive(const struct terrane_space *space, struct tn_block_range blocks)
+{
+    const uint32_t end = blocks.block + blocks.count;
+    return alike_exclusive(tn_extents_of(space), blocks.block, end, true) == end;
+}
+
 struct tn_stretch tn_extents_stretch(const struct terrane_space *space, const char *addr,
                                      size_t bytes, bool whole)
 {
@@ -191,13 +231,12 @@ struct tn_stretch tn_extents_stretch(const struct terrane_space *space, const ch
     const uint32_t last = tn_block_of(space, addr + bytes - 1);
     const size_t inside = tn_offset_of(space, addr) & (TN_BLOCK_BYTES - 1);
     const bool exclusive = is_exclusive(extents, first);
-    uint32_t at = first + 1;
-    while (at <= last && is_exclusive(extents, at) == exclusive &&
-           (whole || extents[at].shift == extents[first].shift))
-        at++;
+    const uint32_t row =
+        whole ? last + 1 - first : tn_extents_neighbours(extents, first, last + 1 - first);
+    const uint32_t end = alike_exclusive(extents, first, first + row, exclusive);
     return (struct tn_stretch){
         .offset = tn_extent_offset(tn_extent_shown(extents, first)) + inside,
-        .bytes = tn_min(bytes, ((size_t)(at - first) << TN_BLOCK_SHIFT) - inside),
+        .bytes = tn_min(bytes, ((size_t)(end - first) << TN_BLOCK_SHIFT) - inside),
         .exclusive = exclusive,
     };
 }

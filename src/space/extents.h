@@ -97,6 +97,9 @@ bool tn_extents_next_doomed(const struct terrane_space *space, struct tn_doomed 
  * belong to the buddy again. */
 void tn_extents_end(struct terrane_space *space, struct tn_block_range doomed, bool clean);
 
+/* Whether nobody else shows what used blocks show. */
+bool tn_extents_exclusive(const struct terrane_space *space, struct tn_block_range blocks);
+
 /* Bytes of a window range that lie side by side in the file and are all shown by nobody else, or
  * all by others too. */
 struct tn_stretch {

@@ -106,8 +106,14 @@ size_t tn_space_exclusive_bytes(struct terrane_space *space, const char *addr, s
 
 bool tn_space_exclusive(struct terrane_space *space, const char *addr, size_t bytes)
 {
-    bool exclusive;
-    return tn_space_exclusive_bytes(space, addr, bytes, &exclusive) == bytes && exclusive;
+    if (space->backing == TERRANE_BACKING_PRIVATE || bytes == 0)
+        return true;
+    const uint32_t first = tn_block_of(space, addr);
+    const struct tn_block_range blocks = {first, tn_block_of(space, addr + bytes - 1) + 1 - first};
+    tn_lock_acquire(&space->lock);
+    const bool exclusive = tn_extents_exclusive(space, blocks);
+    tn_lock_release(&space->lock);
+    return exclusive;
 }
 
 /* First block of the used run that `block` lies in. */
