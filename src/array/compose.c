@@ -89,21 +89,26 @@ static size_t offset_of(const struct tn_array_piece *piece)
     return (size_t)(piece->from - piece->body->room.start);
 }
 
-/* Remembers what the body of a piece has lost, or shares now. Shared backings lose nothing: until
- * it is given back a run shows the file that it showed before its page tables went elsewhere, so
- * what fails later can be taken back. */
+static void note_aliased(struct tn_array_body *body)
+{
+    tn_body_lock(body);
+    body->aliased = true;
+    tn_body_unlock(body);
+}
+
+/* Remembers what the body of a piece has lost. Shared backings lose nothing: until it is given back
+ * a run shows the file that it showed before its page tables went elsewhere, so what fails later
+ * can be taken back. */
 static void note_gone(const struct tn_array_piece *piece, size_t before, size_t inside)
 {
     struct tn_array_body *body = piece->body;
     const size_t from = offset_of(piece) + before;
+    if (!piece->take || is_shared(body->room.space))
+        return;
     tn_body_lock(body);
-    if (!piece->take) {
-        body->aliased = true;
-    } else if (!is_shared(body->room.space)) {
-        body->gone_mixed |= body->gone_to != 0;
-        body->gone_from = from;
-        body->gone_to = from + inside;
-    }
+    body->gone_mixed |= body->gone_to != 0;
+    body->gone_from = from;
+    body->gone_to = from + inside;
     tn_body_unlock(body);
 }
 
@@ -120,8 +125,11 @@ static bool put_pages(const struct tn_array_room *room, char *to,
     const struct stretch whole = whole_granules(room->space, to, piece);
     const size_t before = (size_t)(whole.start - to);
     const size_t inside = (size_t)(whole.end - whole.start);
-    if (inside == 0 || !takes_pages(room) ||
-        !remap(room->space, &whole, piece->body->room.start + offset_of(piece) + before,
+    if (inside == 0 || !takes_pages(room))
+        return false;
+    if (!piece->take) /* said first: where mappings run out a part may be shown though it fails */
+        note_aliased(piece->body);
+    if (!remap(room->space, &whole, piece->body->room.start + offset_of(piece) + before,
                piece->take))
         return false;
     copy(room->space, to, piece->from, before, piece);
@@ -177,10 +185,9 @@ static int place(const struct tn_array_room *room, char *to, const struct tn_arr
         error = commit(room, whole.end, to + piece->bytes);
     if (error != 0)
         return error;
-    if (put_pages(room, to, piece)) {
-        *aliased |= !piece->take || piece->body->aliased;
+    *aliased |= whole.start < whole.end && (!piece->take || piece->body->aliased);
+    if (put_pages(room, to, piece))
         return 0;
-    }
     error = commit(room, whole.start, whole.end);
     if (error == 0)
         copy(room->space, to, piece->from, piece->bytes, piece);
