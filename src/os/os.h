@@ -5,7 +5,7 @@
  *   - Any errno outside the list is a bug of ours (a bad address, a bad flag): the port prints the
  *     call and aborts, so that callers handle exactly what is listed.
  *   - Ranges are page-aligned, non-empty and lie in a reservation of ours unless stated.
- * Verbs take no locks and allocate nothing. only this folder has system calls; tests
+ * Verbs take no locks and allocate nothing. Only this folder has system calls; tests
  * replace single verbs at link time (os_fault.c makes the n-th call fail).
  *
  * -ENOMEM of a mapping verb means "no memory" or "too many mappings": the kernel does not tell them
