@@ -98,6 +98,7 @@ struct tn_array_room {
     uint32_t block; /* of a run */
     uint8_t order;
     bool run;     /* a run of the pool, else a small object of a heap */
+    bool warm;    /* it had pages of its own when it was taken */
     bool foreign; /* some of its pages are a file's, or another process's: they are never moved or
                      shown elsewhere, but copied */
 };
@@ -243,6 +244,13 @@ struct tn_array_plan {
 /* A room with all pieces side by side. Errors as tn_room_take; nothing changed. */
 int tn_array_compose(const struct tn_array_plan *plan, struct tn_array_place *out);
 
+/* Notes that other bodies show blocks of this one. */
+void tn_body_share(struct tn_array_body *body);
+
+/* Puts a piece into a room that the caller may store to, from `to` on. Returns whether it shares
+ * blocks with others now. Cannot fail: what cannot be shown or moved is copied. */
+bool tn_array_put(const struct tn_array_room *room, char *to, const struct tn_array_piece *piece);
+
 /* ---- growing and changing ---- */
 
 /* The caller's array becomes `length` units of the pieces, with room for so many bytes at the ends:
@@ -252,6 +260,9 @@ int tn_array_rebuild(struct terrane_array **array, const struct tn_array_plan *p
 /* The piece that is [first, first + count) of an array, of which the pages go along if nobody else
  * sees it. */
 struct tn_array_piece tn_array_part(const struct terrane_array *array, size_t first, size_t count);
+
+/* Whether there is room for so many bytes behind the units where they lie, now. */
+bool tn_array_grow_here(struct terrane_array *view, size_t bytes);
 
 /* Whether all of an array is the start of a run that is its own, which the pool can take elsewhere;
  * and has it do so: the body has no room then, until it or another settles in *out. Errors as at

@@ -71,13 +71,36 @@ static void copy(struct terrane_space *space, char *to, const char *from, size_t
         tn_array_count(space, TN_ARRAY_COPIED_BYTES, bytes);
 }
 
-/* Moves whole granules from a body that ends with it, else shows them twice; false: the kernel or
- * the mapping budget refuses. */
-static bool remap(struct terrane_space *space, const struct stretch *whole, char *source, bool take)
+/* An exchange is three moves: it pays from so many times the size on from which one move does. */
+#define EXCHANGE_COST 8
+
+static bool exchanges(const struct tn_array_room *room)
 {
+    return room->warm && !is_shared(room->space);
+}
+
+/* Into a room that has warm pages: these go where the others come from, so that both stay warm. */
+static int exchange(struct terrane_space *space, char *a, char *b, size_t bytes)
+{
+    if (bytes < EXCHANGE_COST * tn_move_threshold(space))
+        return -ENOTSUP;
+    return tn_space_exchange(space, a, b, bytes);
+}
+
+/* Moves whole granules from a body that ends with it, else shows them twice; false: the kernel or
+ * the mapping budget refuses, or it does not pay. */
+static bool remap(const struct tn_array_room *room, const struct stretch *whole, char *source,
+                  bool take)
+{
+    struct terrane_space *space = room->space;
     const size_t bytes = (size_t)(whole->end - whole->start);
-    const int error = take ? tn_space_move(space, source, space, whole->start, bytes)
-                           : tn_space_alias(space, source, whole->start, bytes);
+    int error;
+    if (!take)
+        error = tn_space_alias(space, source, whole->start, bytes);
+    else if (exchanges(room))
+        error = exchange(space, source, whole->start, bytes);
+    else
+        error = tn_space_move(space, source, space, whole->start, bytes);
     if (error != 0)
         return false;
     tn_array_count(space, take ? TN_ARRAY_MOVED_BYTES : TN_ARRAY_ALIASED_BYTES, bytes);
@@ -89,7 +112,7 @@ static size_t offset_of(const struct tn_array_piece *piece)
     return (size_t)(piece->from - piece->body->room.start);
 }
 
-static void note_aliased(struct tn_array_body *body)
+void tn_body_share(struct tn_array_body *body)
 {
     tn_body_lock(body);
     body->aliased = true;
@@ -125,18 +148,26 @@ static bool put_pages(const struct tn_array_room *room, char *to,
     const struct stretch whole = whole_granules(room->space, to, piece);
     const size_t before = (size_t)(whole.start - to);
     const size_t inside = (size_t)(whole.end - whole.start);
-    if (inside == 0 || !takes_pages(room))
+    if (inside == 0 || !takes_pages(room) || (exchanges(room) && !takes_pages(&piece->body->room)))
         return false;
     if (!piece->take) /* said first: where mappings run out a part may be shown though it fails */
-        note_aliased(piece->body);
-    if (!remap(room->space, &whole, piece->body->room.start + offset_of(piece) + before,
-               piece->take))
+        tn_body_share(piece->body);
+    if (!remap(room, &whole, piece->body->room.start + offset_of(piece) + before, piece->take))
         return false;
     copy(room->space, to, piece->from, before, piece);
     copy(room->space, whole.end, piece->from + before + inside, piece->bytes - before - inside,
          piece);
-    note_gone(piece, before, inside);
+    if (!exchanges(room))
+        note_gone(piece, before, inside);
     return true;
+}
+
+bool tn_array_put(const struct tn_array_room *room, char *to, const struct tn_array_piece *piece)
+{
+    if (put_pages(room, to, piece))
+        return !piece->take || piece->body->aliased;
+    copy(room->space, to, piece->from, piece->bytes, piece);
+    return false;
 }
 
 /* ---- whole rooms ---- */
@@ -212,11 +243,18 @@ static int fill(const struct tn_array_plan *plan, const struct tn_array_room *ro
 
 int tn_array_compose(const struct tn_array_plan *plan, struct tn_array_place *out)
 {
-    const struct layout layout = lay_out(plan);
+    struct layout layout = lay_out(plan);
     struct tn_array_room *room = &out->room;
     struct tn_array_need need = {.empty = layout.empty, .huge = plan->huge, .run = plan->own_pages};
-    if (!tn_size_add(layout.offset + layout.total, plan->behind, &need.bytes))
+    size_t rounded;
+    if (!tn_size_add(layout.offset + layout.total, plan->behind, &need.bytes) ||
+        !tn_size_round_up(need.bytes, plan->arrays->space->page_bytes, &rounded))
         return -ENOMEM;
+    /* Of a huge page the rest is room where the array grows. */
+    if (plan->front > plan->behind && need.bytes > TN_SMALL_MAX) {
+        layout.offset += tn_round_down(rounded - need.bytes, TN_HUGE_BYTES);
+        need.bytes = rounded;
+    }
     int error = tn_room_take(plan->arrays, &need, room);
     if (error != 0)
         return error;

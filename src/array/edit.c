@@ -328,6 +328,21 @@ static int join_small(struct terrane_array **array, struct terrane_array *second
     return error;
 }
 
+/* Puts the second one behind the first where that lies, if it has room there. */
+static bool join_here(struct terrane_array *array, struct terrane_array *second)
+{
+    struct tn_array_body *body = array->body;
+    if (body->room.foreign || !tn_array_grow_here(array, tn_view_bytes(second)))
+        return false;
+    const struct tn_array_piece piece = tn_array_part(second, 0, second->length);
+    const bool shares = tn_array_put(&body->room, array->data + tn_view_bytes(array), &piece);
+    array->length += second->length;
+    if (shares)
+        tn_body_share(body);
+    terrane_array_release(second);
+    return true;
+}
+
 int terrane_array_concatenate(struct terrane_array **array, struct terrane_array *second)
 {
     size_t length, bytes;
@@ -343,6 +358,8 @@ int terrane_array_concatenate(struct terrane_array **array, struct terrane_array
     int error = join_small(array, second);
     if (error <= 0)
         return error;
+    if (join_here(*array, second))
+        return 0;
     const struct tn_array_piece pieces[] = {tn_array_part(*array, 0, (*array)->length),
                                             tn_array_part(second, 0, second->length)};
     error = compose(array, pieces, 2, length);

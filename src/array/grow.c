@@ -30,6 +30,15 @@ static size_t step_of(size_t bytes)
     return tn_min(tn_max(bytes / 8, STEP_MIN), STEP_MAX);
 }
 
+/* Arrays of this size and more grow by whole huge pages, where they are welcome. */
+#define WHOLE_FROM (8 * TN_MIB)
+
+static bool grows_whole(const struct terrane_array *view)
+{
+    return tn_array_wants_huge(view) && tn_view_bytes(view) >= WHOLE_FROM &&
+           view->body->room.space->backing == TERRANE_BACKING_PRIVATE;
+}
+
 static bool brings_pages(const struct tn_array_room *room, size_t bytes)
 {
     return bytes >= DOUBLE_BELOW && tn_os_features()->populate &&
@@ -135,7 +144,7 @@ int tn_array_relocate(struct terrane_array *view, struct terrane_space *space, s
 /* Room that an array of so many bytes takes ahead when it moves. */
 static size_t ahead(size_t bytes)
 {
-    return bytes < DOUBLE_BELOW ? bytes : bytes / 8;
+    return bytes < DOUBLE_BELOW ? bytes : step_of(bytes);
 }
 
 /* What is to be added at an end. */
@@ -152,11 +161,12 @@ static int extend_in_place(struct terrane_array *view, const struct addition *ad
     const size_t before = room->bytes;
     int error = -ENOMEM;
     if (!add->exact)
-        error = tn_room_extend(room, end + step_of(end), huge);
+        error = tn_room_extend(
+            room, tn_round_up(end + step_of(end), grows_whole(view) ? TN_HUGE_BYTES : 1), huge);
     if (error != 0)
         error = tn_room_extend(room, end, huge);
     if (error == 0 && !add->exact && brings_pages(room, before))
-        bring_pages(room->start + before, tn_min(room->bytes - before, STEP_MAX));
+        bring_pages(room->start + before, tn_min(room->bytes - before, 2 * STEP_MAX));
     return error;
 }
 
@@ -173,6 +183,17 @@ static size_t room_in_front(const struct terrane_array *view)
     const size_t low = tn_view_low(view);
     const bool has = terrane_array_holders(view) == 1 && view->body->front == view;
     return has ? low - tn_min(view->body->usable, low) : 0;
+}
+
+bool tn_array_grow_here(struct terrane_array *view, size_t bytes)
+{
+    const struct addition add = {.bytes = bytes, .exact = true};
+    if (terrane_array_holders(view) != 1)
+        return false;
+    tn_view_claim_tail(view);
+    if (!has_behind(view, bytes) && view->body->tail == view && extend_in_place(view, &add) == 0)
+        tn_view_claim_tail(view);
+    return has_behind(view, bytes);
 }
 
 static int make_behind(struct terrane_array **array, const struct addition *add)
@@ -221,7 +242,8 @@ static int open_front(struct terrane_array *view, const struct addition *add)
     struct tn_array_body *body = view->body;
     const size_t low = tn_view_low(view);
     const size_t step = add->exact ? add->bytes : tn_max(add->bytes, step_of(tn_view_bytes(view)));
-    const size_t usable = tn_round_down(low - tn_min(step, low), tn_os_page_bytes());
+    const size_t whole = !add->exact && grows_whole(view) ? TN_HUGE_BYTES : tn_os_page_bytes();
+    const size_t usable = tn_round_down(low - tn_min(step, low), whole);
     if (usable >= body->usable)
         return 0;
     if (body->room.run) {
@@ -231,7 +253,7 @@ static int open_front(struct terrane_array *view, const struct addition *add)
         if (error != 0)
             return error;
         if (!add->exact && brings_pages(&body->room, tn_view_bytes(view)))
-            bring_pages(body->room.start + usable, tn_min(body->usable - usable, STEP_MAX));
+            bring_pages(body->room.start + usable, tn_min(body->usable - usable, 2 * STEP_MAX));
     }
     body->usable = usable;
     return 0;
@@ -258,7 +280,9 @@ static int make_front(struct terrane_array **array, const struct addition *add)
     const size_t total = tn_view_bytes(view) + add->bytes;
     const size_t front = add->bytes + (add->exact ? 0 : ahead_in_front(view, total));
     const size_t behind = has_behind(view, 0) ? view->body->room.bytes - tn_view_high(view) : 0;
-    const int error = rehouse(array, front, add->exact ? behind : tn_min(behind, total));
+    int error = rehouse(array, front, add->exact ? behind : tn_min(behind, total));
+    if (error == -ENOMEM || error == -ENOSPC) /* perhaps there is just enough */
+        error = rehouse(array, add->bytes, add->exact ? behind : 0);
     return error != 0 ? error : open_front(*array, add);
 }
 

@@ -25,7 +25,8 @@ static int take_run(struct terrane_space *space, const struct tn_array_need *nee
                     struct tn_array_room *out)
 {
     struct tn_run run;
-    struct tn_wish wish = {.cold = need->empty, .whole = true};
+    const bool commits = space->backing != TERRANE_BACKING_PRIVATE || space->lazy_commit;
+    struct tn_wish wish = {.cold = need->empty && commits, .whole = true};
     if (!tn_size_round_up(tn_max(need->bytes, 1), space->page_bytes, &wish.bytes))
         return -ENOMEM;
     const int error = tn_pool_acquire_pressed(space, &wish, &run);
@@ -36,7 +37,8 @@ static int take_run(struct terrane_space *space, const struct tn_array_need *nee
                                   .bytes = wish.bytes,
                                   .block = run.block,
                                   .order = (uint8_t)run.order,
-                                  .run = true};
+                                  .run = true,
+                                  .warm = !run.zero};
     if (need->huge && !need->empty)
         tn_space_want_huge(space, run.block, run.order, wish.bytes);
     return 0;
