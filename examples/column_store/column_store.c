@@ -70,6 +70,7 @@ static bool run_select(struct store *store, const struct text *words, size_t cou
 static bool run_memory(struct store *store, const struct text *words, size_t count)
 {
     struct terrane_array_stats stats;
+    struct terrane_pool_stats pool;
     size_t rows = 0, versions = 0;
     (void)words, (void)count;
     for (const struct version *at = store->versions; at != NULL; at = at->next) {
@@ -77,8 +78,9 @@ static bool run_memory(struct store *store, const struct text *words, size_t cou
         versions++;
     }
     terrane_array_stats(store->space, &stats);
-    fprintf(stderr, "%zu versions with %zu rows: %zu bytes, of which %zu were copied\n", versions,
-            rows, (size_t)stats.body_bytes, (size_t)stats.copied_bytes);
+    terrane_pool_stats(store->space, &pool);
+    fprintf(stderr, "%zu versions, %zu rows, %zu KiB in memory, %zu KiB were copied\n", versions,
+            rows, (size_t)(pool.file_bytes >> 10), (size_t)(stats.copied_bytes >> 10));
     return true;
 }
 

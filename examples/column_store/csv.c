@@ -21,7 +21,7 @@ bool complain(const char *format, ...)
 
 bool fine(int error)
 {
-    return error == 0 || complain("%s", strerror(-error));
+    return error == 0 || complain("%s", strerrordesc_np(-error));
 }
 
 int compare(struct text left, struct text right)

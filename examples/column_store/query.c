@@ -53,23 +53,45 @@ static unsigned outcome(int order)
     return order < 0 ? LESS : order > 0 ? GREATER : EQUAL;
 }
 
+static void filter_integers(const struct filter *filter, const int64_t *values, size_t rows,
+                            uint8_t *kept)
+{
+    for (size_t i = 0; i < rows; i++) {
+        const int order = (values[i] > filter->integer) - (values[i] < filter->integer);
+        kept[i] &= (filter->accepted & outcome(order)) != 0;
+    }
+}
+
+static void filter_reals(const struct filter *filter, const double *values, size_t rows,
+                         uint8_t *kept)
+{
+    for (size_t i = 0; i < rows; i++) {
+        const int order = (values[i] > filter->real) - (values[i] < filter->real);
+        kept[i] &= (filter->accepted & outcome(order)) != 0;
+    }
+}
+
+static void filter_texts(const struct filter *filter, const uint32_t *places, size_t rows,
+                         uint8_t *kept)
+{
+    const uint8_t *verdicts = terrane_array_data(filter->verdicts);
+    for (size_t i = 0; i < rows; i++)
+        kept[i] &= (filter->accepted & verdicts[places[i]]) != 0;
+}
+
 static void filter_rows(const struct filter *filter, size_t first, size_t rows, uint8_t *kept)
 {
     const void *values = terrane_array_data(filter->column->values);
-    const int64_t *integers = (const int64_t *)values + first;
-    const double *reals = (const double *)values + first;
-    const uint32_t *places = (const uint32_t *)values + first;
-    const uint8_t *verdicts =
-        filter->verdicts == NULL ? NULL : terrane_array_data(filter->verdicts);
-    for (size_t i = 0; i < rows; i++) {
-        unsigned is;
-        if (filter->column->type == INTEGER)
-            is = outcome((integers[i] > filter->integer) - (integers[i] < filter->integer));
-        else if (filter->column->type == REAL)
-            is = outcome((reals[i] > filter->real) - (reals[i] < filter->real));
-        else
-            is = verdicts[places[i]];
-        kept[i] &= (filter->accepted & is) != 0;
+    switch (filter->column->type) {
+    case INTEGER:
+        filter_integers(filter, (const int64_t *)values + first, rows, kept);
+        break;
+    case REAL:
+        filter_reals(filter, (const double *)values + first, rows, kept);
+        break;
+    case TEXT:
+        filter_texts(filter, (const uint32_t *)values + first, rows, kept);
+        break;
     }
 }
 

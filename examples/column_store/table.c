@@ -283,7 +283,7 @@ static void map_file(const char *file, struct terrane_array **out)
     else
         error = terrane_array_from_file(NULL, 1, 0, fd, 0, (uint64_t)about.st_size, out);
     if (error != 0)
-        complain("%s: %s", file, strerror(-error));
+        complain("%s: %s", file, strerrordesc_np(-error));
     if (fd >= 0)
         close(fd);
 }
