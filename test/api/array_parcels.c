@@ -1,6 +1,7 @@
 /* Arrays of another process: a child, started before there is any space, gets parcels and the
  * descriptor over a socket, sees the very pages, and builds on them. Then parcels that lie. */
 #include "api_test.h"
+#include "huge_pages.h"
 
 #include <sys/socket.h>
 #include <terrane/array.h>
@@ -56,6 +57,7 @@ static void expect_bytes(const char *bytes, size_t count, const struct letter *l
 
 static void store(void *bytes)
 {
+    signal(SIGSEGV, SIG_DFL); /* no sanitizer's handler */
     *(volatile char *)bytes = 1;
 }
 
@@ -65,7 +67,8 @@ static void build_on(struct terrane_array *array, const struct letter *letter)
     const size_t bytes = letter->parcel.length * letter->parcel.unit;
     void *units;
     EXPECT(terrane_array_writable(array) == NULL);
-    EXPECT(child_run(store, (void *)(uintptr_t)terrane_array_data(array)) != 0);
+    const int status = child_run(store, (void *)(uintptr_t)terrane_array_data(array));
+    EXPECT_THAT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "0x%x", (unsigned)status);
     struct terrane_array *own = terrane_array_reference(array);
     EXPECT(terrane_array_append(&own, terrane_array_data(array), 1) == 0);
     EXPECT(terrane_array_prepend(&own, terrane_array_data(array), 1) == 0);
@@ -190,6 +193,30 @@ static void lends_of_files(void **state)
         lends_of_space(space);
         assert_int_equal(terrane_space_destroy(space), 0);
     }
+}
+
+/* Small arrays of such spaces lie elsewhere; others in whole huge pages. */
+static void lends_of_huge_pages(void **state)
+{
+    struct terrane_space_options options = options_of(TERRANE_BACKING_MEMFD);
+    struct terrane_array_parcel parcel;
+    int fd = -1;
+    (void)state;
+    options.huge_page_bytes = 2 * MIB;
+    if (!huge_pages_take(2 * MIB, 32))
+        skip();
+    struct terrane_space *space = space_with(&options);
+    struct terrane_array *array = array_in(space, 24, 100, 1);
+    assert_int_equal(terrane_array_lend(array, &parcel, &fd), -ENOTSUP);
+    assert_int_equal(fd, -1);
+    terrane_array_release(array);
+    array = array_in(space, 24, 100000, 2);
+    assert_int_equal(terrane_array_slice(&array, 1, 99999), 0);
+    lend_and_wait(array, 2, 24);
+    terrane_array_release(array);
+    lends_versions(space);
+    assert_int_equal(terrane_space_destroy(space), 0);
+    huge_pages_give_back();
 }
 
 static void refuses(void **state)
@@ -343,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lends_of_files),
+        cmocka_unit_test(lends_of_huge_pages),
         cmocka_unit_test(refuses),
         cmocka_unit_test(refuses_many_pieces),
         cmocka_unit_test(believes_no_parcel),
