@@ -343,18 +343,21 @@ int terrane_array_reserve(struct terrane_array **array, size_t front, size_t beh
     return make_front(array, &before);
 }
 
-/* Where units lie in an array, as an offset; false: elsewhere. */
-static bool lies_in(const struct terrane_array *view, const char *units, size_t *offset)
+/* Where all of `count` units lie in an array, as an offset; false: elsewhere. Those that reach
+ * beyond it are another version's, which keeps them where they are. */
+static bool lie_in(const struct terrane_array *view, const char *units, size_t count,
+                   size_t *offset)
 {
+    const size_t bytes = tn_view_bytes(view);
     *offset = (size_t)((uintptr_t)units - (uintptr_t)view->data);
-    return *offset < tn_view_bytes(view);
+    return *offset < bytes && count <= (bytes - *offset) / view->unit;
 }
 
 int terrane_array_append_slow(struct terrane_array **array, const void *units, size_t count)
 {
     size_t offset;
     void *to;
-    const bool inside = lies_in(*array, units, &offset);
+    const bool inside = lie_in(*array, units, count, &offset);
     if (count == 0)
         return 0;
     const int error = terrane_array_extend(array, count, &to);
@@ -367,7 +370,7 @@ int terrane_array_prepend_slow(struct terrane_array **array, const void *units, 
 {
     size_t offset;
     void *to;
-    const bool inside = lies_in(*array, units, &offset);
+    const bool inside = lie_in(*array, units, count, &offset);
     if (count == 0)
         return 0;
     const int error = terrane_array_extend_front(array, count, &to);
