@@ -300,12 +300,33 @@ static int addition_of(const struct terrane_array *view, size_t count, bool exac
     return view->body->room.space->foreign ? -EPERM : 0;
 }
 
+/* Room at one end or both. What several hold becomes a new version on the way, before it is known
+ * whether there is room; if there is none the caller has his reference back. */
+static int make_room(struct terrane_array **array, const struct addition *in_front,
+                     const struct addition *behind)
+{
+    struct terrane_array *const old = *array;
+    const bool shared = terrane_array_holders(old) > 1;
+    int error = 0;
+    if (shared)
+        (void)terrane_array_reference(old);
+    if (behind != NULL)
+        error = make_behind(array, behind);
+    if (error == 0 && in_front != NULL)
+        error = make_front(array, in_front);
+    if (shared) {
+        terrane_array_release(error != 0 ? *array : old);
+        *array = error != 0 ? old : *array;
+    }
+    return error;
+}
+
 int terrane_array_extend(struct terrane_array **array, size_t count, void **units)
 {
     struct addition add;
     int error = addition_of(*array, count, false, &add);
     if (error == 0)
-        error = make_behind(array, &add);
+        error = make_room(array, NULL, &add);
     if (error != 0)
         return error;
     struct terrane_array *view = *array;
@@ -319,7 +340,7 @@ int terrane_array_extend_front(struct terrane_array **array, size_t count, void 
     struct addition add;
     int error = addition_of(*array, count, false, &add);
     if (error == 0)
-        error = make_front(array, &add);
+        error = make_room(array, &add, NULL);
     if (error != 0)
         return error;
     struct terrane_array *view = *array;
@@ -336,11 +357,7 @@ int terrane_array_reserve(struct terrane_array **array, size_t front, size_t beh
     int error = addition_of(*array, front, true, &before);
     if (error == 0)
         error = addition_of(*array, behind, true, &after);
-    if (error == 0)
-        error = make_behind(array, &after);
-    if (error != 0 || front == 0)
-        return error;
-    return make_front(array, &before);
+    return error != 0 ? error : make_room(array, front != 0 ? &before : NULL, &after);
 }
 
 /* Where all of `count` units lie in an array, as an offset; false: elsewhere. Those that reach

@@ -57,8 +57,9 @@ static void private_retire(struct terrane_space *space, uint32_t block, unsigned
     const bool special = node->flags != 0;
     const bool fresh =
         (special || order >= TN_HUGE_ORDER || space->lazy_commit) && make_fresh(space, addr, bytes);
-    const bool stuck = !fresh && (node->flags & TN_RUN_FILE) != 0;
-    const bool zero = fresh || (!stuck && scrub(addr, bytes, special));
+    const bool file = (node->flags & TN_RUN_FILE) != 0;
+    const bool zero = fresh || (!file && scrub(addr, bytes, special));
+    const bool stuck = !fresh && (file || node->extra > 0); /* lest its mappings count for ever */
     tn_lock_acquire(&space->lock);
     if (fresh) {
         tn_mappings_give(space, node->extra);
