@@ -261,9 +261,9 @@ struct tn_os_file_part {
     uint64_t offset_bytes;
 };
 
-/* Maps part of a file in place of what lies there; on failure there are zero pages instead. Pages
- * behind the end of the file must not be touched. -ENOTSUP (such files, or this range, cannot be
- * mapped). */
+/* Maps part of a file in place of what lies there, or on failure perhaps zero pages. Pages behind
+ * the end of the file must not be touched. -ENOTSUP (such files, or this range, cannot be mapped).
+ */
 int tn_os_user_file_map(void *addr, size_t size, const struct tn_os_file_part *part);
 
 /* Reads `size` bytes; *got is less where the file ends. */

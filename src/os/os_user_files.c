@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int tn_os_user_file_size(int fd, uint64_t *bytes)
@@ -22,11 +24,24 @@ int tn_os_user_file_size(int fd, uint64_t *bytes)
     return 0;
 }
 
+/* Of files in huge pages the kernel maps whole ones: more than it was asked for, over whatever lies
+ * behind. And parts of such a mapping cannot be changed, as is done with memory of our own. */
+static bool fits_pages(const void *addr, size_t size, const struct tn_os_file_part *part)
+{
+    struct statfs about;
+    if (fstatfs(part->fd, &about) != 0 || about.f_type != HUGETLBFS_MAGIC)
+        return true;
+    const size_t page = (size_t)about.f_bsize;
+    return !part->own && (((uintptr_t)addr | size | part->offset_bytes) & (page - 1)) == 0;
+}
+
 /* A file system that cannot map the range may say so when the old mapping is gone already. */
 int tn_os_user_file_map(void *addr, size_t size, const struct tn_os_file_part *part)
 {
     const int access = part->own ? PROT_READ | PROT_WRITE : PROT_READ;
     const int flags = (part->own ? MAP_PRIVATE : MAP_SHARED) | MAP_NORESERVE | MAP_FIXED;
+    if (!fits_pages(addr, size, part))
+        return -ENOTSUP;
     if (mmap(addr, size, access, flags, part->fd, (off_t)part->offset_bytes) != MAP_FAILED)
         return 0;
     const int error = errno;

@@ -349,8 +349,8 @@ size_t tn_space_exclusive_bytes(struct terrane_space *space, const char *addr, s
 int tn_space_map_file(struct terrane_space *space, char *addr, size_t bytes, uint64_t offset);
 
 /* Private spaces: maps part of somebody's file in place of the memory of a range of the run that
- * starts at block `run`; on failure the range has zero pages. Retiring the run undoes it. What the
- * file gave, -ENOTSUP (it cannot be mapped), -ENOMEM. */
+ * starts at block `run`; on failure the range may have zero pages. Retiring the run undoes it. What
+ * the file gave, -ENOTSUP (it cannot be mapped), -ENOMEM. */
 int tn_space_map_part(struct terrane_space *space, uint32_t run, char *addr, size_t bytes,
                       const struct tn_os_file_part *part);
 

@@ -195,6 +195,36 @@ static void lends_of_files(void **state)
     }
 }
 
+/* The kernel would map whole ones, over what lies behind. Between neighbours of a block each, one
+ * after the other, the addresses come to those of a huge page. */
+static void refuses_parts_of_huge_pages(const struct terrane_array *array)
+{
+    enum { NEIGHBOURS = 100, BYTES = 60000 };
+    struct terrane_space *private = space_of_backing(TERRANE_BACKING_PRIVATE);
+    struct terrane_array *neighbours[NEIGHBOURS], *borrowed;
+    struct terrane_array_parcel parcel;
+    void *units;
+    int fd;
+    assert_int_equal(terrane_array_lend(array, &parcel, &fd), 0);
+    parcel.length = parcel.ranges = 1;
+    parcel.range[0].bytes = 4 * KIB;
+    for (size_t i = 0; i < NEIGHBOURS; i++) {
+        assert_int_equal(terrane_array_borrow(private, 0, fd, &parcel, &borrowed), -EINVAL);
+        assert_int_equal(terrane_array_create(private, 1, 0, &neighbours[i]), 0);
+        assert_int_equal(terrane_array_reserve(&neighbours[i], 0, BYTES), 0);
+        assert_int_equal(terrane_array_extend(&neighbours[i], BYTES, &units), 0);
+        contents_write(units, BYTES, i);
+    }
+    assert_int_equal(terrane_array_from_file(private, 1, 0, fd, 0, 100000, &borrowed), 0);
+    terrane_array_release(borrowed);
+    for (size_t i = 0; i < NEIGHBOURS; i++) {
+        assert_contents(terrane_array_data(neighbours[i]), BYTES, i);
+        terrane_array_release(neighbours[i]);
+    }
+    close(fd);
+    assert_int_equal(terrane_space_destroy(private), 0);
+}
+
 /* Small arrays of such spaces lie elsewhere; others in whole huge pages. */
 static void lends_of_huge_pages(void **state)
 {
@@ -213,6 +243,7 @@ static void lends_of_huge_pages(void **state)
     array = array_in(space, 24, 100000, 2);
     assert_int_equal(terrane_array_slice(&array, 1, 99999), 0);
     lend_and_wait(array, 2, 24);
+    refuses_parts_of_huge_pages(array);
     terrane_array_release(array);
     lends_versions(space);
     assert_int_equal(terrane_space_destroy(space), 0);
