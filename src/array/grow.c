@@ -231,8 +231,10 @@ static int make_behind(struct terrane_array **array, const struct addition *add)
 static size_t ahead_in_front(const struct terrane_array *view, size_t bytes)
 {
     const struct tn_array_room *room = &view->body->room;
-    if (bytes < DOUBLE_BELOW)
+    if (bytes < TN_SMALL_MAX / 2)
         return bytes;
+    if (bytes + TN_BLOCK_BYTES < TN_HUGE_BYTES)
+        return TN_HUGE_BYTES - TN_BLOCK_BYTES - bytes;
     return room->space->reserve_file ? bytes / 8 : tn_max(tn_min(bytes, FRONT_MAX), bytes / 8);
 }
 

@@ -5,6 +5,9 @@
 
 #include <errno.h>
 
+/* The same of larger ones. */
+#define SLACK 2
+
 size_t tn_room_granule(const struct terrane_space *space)
 {
     return space->backing == TERRANE_BACKING_PRIVATE ? tn_os_page_bytes()
@@ -21,14 +24,22 @@ static int take_object(struct tn_arrays *arrays, size_t bytes, struct tn_array_r
     return 0;
 }
 
+/* Orders of addresses beyond what the bytes need: up to 2 MiB in any case, so that a small array
+ * that grows stays where it is. */
+static unsigned slack_of(unsigned order)
+{
+    return order < TN_HUGE_ORDER ? TN_HUGE_ORDER - order : SLACK;
+}
+
 static int take_run(struct terrane_space *space, const struct tn_array_need *need,
                     struct tn_array_room *out)
 {
     struct tn_run run;
     const bool commits = space->backing != TERRANE_BACKING_PRIVATE || space->lazy_commit;
-    struct tn_wish wish = {.cold = need->empty && commits, .whole = true};
+    struct tn_wish wish = {.cold = need->empty && commits, .roomy = true, .whole = true};
     if (!tn_size_round_up(tn_max(need->bytes, 1), space->page_bytes, &wish.bytes))
         return -ENOMEM;
+    wish.slack = slack_of(tn_order_of_bytes(wish.bytes));
     const int error = tn_pool_acquire_pressed(space, &wish, &run);
     if (error != 0)
         return tn_pool_refused(space, error);

@@ -156,12 +156,27 @@ static void put_back(struct terrane_space *space, uint32_t block, unsigned order
     tn_lock_release(&space->lock);
 }
 
+/* The smallest warm run that the bytes, and where it may be roomy the slack, allow. Locked. */
+static bool take_warm(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
+{
+    const unsigned order = tn_order_of_bytes(wish->bytes);
+    const unsigned slack = wish->roomy ? wish->slack : 0;
+    for (unsigned extra = 0; extra <= slack && order + extra <= TN_ORDER_MAX; extra++) {
+        *out = (struct tn_run){.order = order + extra};
+        if (tn_warm_take(space, out->order, wish->bytes, &out->block))
+            return true;
+    }
+    return false;
+}
+
 /* A run with as much of the wanted slack as the window has. Locked. */
 static bool take_any(struct terrane_space *space, const struct tn_wish *wish, unsigned slack,
                      struct tn_run *out)
 {
     const unsigned order = tn_order_of_bytes(wish->bytes);
     struct tn_found found;
+    if (wish->roomy && !wish->cold && take_warm(space, wish, out))
+        return true;
     for (unsigned extra = slack + 1; extra-- > 0;) {
         if (take(space, wish, order + extra, &found)) {
             *out = (struct tn_run){found.block, order + extra, found.state == TN_RUN_CLEAN};
@@ -169,13 +184,6 @@ static bool take_any(struct terrane_space *space, const struct tn_wish *wish, un
         }
     }
     return false;
-}
-
-static bool take_warm(struct terrane_space *space, const struct tn_wish *wish, struct tn_run *out)
-{
-    out->order = tn_order_of_bytes(wish->bytes);
-    out->zero = false;
-    return tn_warm_take(space, out->order, wish->bytes, &out->block);
 }
 
 /* Charges and takes. -ENOMEM (a limit), -EAGAIN (there is no such run). */
@@ -226,8 +234,8 @@ static int clean_tail(struct terrane_space *space, const struct tn_wish *wish,
     const size_t tail = tn_bytes_of_order(run->order) - used;
     if (run->zero || (space->buddy.nodes[run->block].flags & TN_RUN_CUT) != 0)
         return 0;
-    if (!wish->cold && run->order == tn_order_of_bytes(wish->bytes))
-        return 0; /* the next one that reuses it may need them */
+    if (!wish->cold && (wish->roomy || run->order == tn_order_of_bytes(wish->bytes)))
+        return 0; /* it will need them, or the next one that reuses it may */
     return tn_space_discard(space, tn_block_addr(space, run->block) + used, tail);
 }
 

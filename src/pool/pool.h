@@ -30,7 +30,8 @@ struct tn_wish {
     size_t bytes;   /* used from the start */
     unsigned slack; /* orders of addresses beyond what the bytes need, where there are any */
     bool cold;      /* without pages: a move brings them */
-    bool warm;      /* only a warm run of its size will do */
+    bool warm;      /* only a warm run will do: of its size, or roomy */
+    bool roomy;     /* it will grow: a warm run with up to that slack will do, pages and all */
     bool whole;     /* it will be aliased, guarded or protected: never cut */
 };
 

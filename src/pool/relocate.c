@@ -86,7 +86,8 @@ static void copy_pages(const struct journey *journey)
 static int go_warm(struct journey *journey, bool may_move)
 {
     struct terrane_space *space = journey->space;
-    const struct tn_wish wish = {.bytes = journey->bytes, .warm = true};
+    const struct tn_wish wish = {
+        .bytes = journey->bytes, .slack = growth_slack(journey), .warm = true, .roomy = true};
     if (journey->from->space != space || space->backing != TERRANE_BACKING_PRIVATE)
         return -EAGAIN;
     const int error = tn_pool_acquire(space, &wish, &journey->run);
