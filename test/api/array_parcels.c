@@ -250,6 +250,16 @@ static void lends_of_huge_pages(void **state)
     huge_pages_give_back();
 }
 
+/* The parent's shared space: what it does with its blocks, the child does not see. */
+static void as_child_of_fork(void *context)
+{
+    const struct terrane_array *array = context;
+    struct terrane_array_parcel parcel;
+    int fd = -1;
+    EXPECT(terrane_array_lend(array, &parcel, &fd) == -EPERM);
+    EXPECT(fd == -1);
+}
+
 static void refuses(void **state)
 {
     struct terrane_space *private = space_of_backing(TERRANE_BACKING_PRIVATE);
@@ -261,6 +271,7 @@ static void refuses(void **state)
     assert_int_equal(terrane_array_lend(array, &parcel, &fd), -ENOTSUP);
     terrane_array_release(array);
     array = array_in(shared, 8, 100000, 2);
+    assert_int_equal(child_run(as_child_of_fork, array), 0);
     assert_int_equal(terrane_array_lend(array, &parcel, &fd), 0);
     assert_int_equal(terrane_array_borrow(shared, 0, fd, &parcel, &borrowed), -EINVAL);
     assert_int_equal(terrane_array_borrow(private, 1u << 20, fd, &parcel, &borrowed), -EINVAL);
