@@ -248,8 +248,9 @@ static int open_front(struct terrane_array *view, const struct addition *add)
     const size_t usable = tn_round_down(low - tn_min(step, low), whole);
     if (usable >= body->usable)
         return 0;
-    if (body->room.run) {
-        const size_t end = tn_round_up(body->usable, tn_os_page_bytes());
+    /* A page that units start in is committed, and who is refused room loses what he asked for. */
+    const size_t end = tn_round_down(body->usable, tn_os_page_bytes());
+    if (body->room.run && usable < end) {
         const int error =
             tn_space_commit(body->room.space, body->room.start + usable, end - usable);
         if (error != 0)
