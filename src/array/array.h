@@ -136,11 +136,14 @@ struct tn_array_body {
                                   that have its ends; may be more than they do */
     size_t usable;             /* room in front is committed from here on */
     uint32_t views;
-    uint32_t lock;                      /* index of its stripe */
-    struct terrane_array *newest;       /* list of the views */
-    struct terrane_array *tail, *front; /* the views that have its ends; NULL: none */
+    uint32_t lock;                /* index of its stripe */
+    struct terrane_array *newest; /* list of the views */
+    /* The views that have its ends; NULL: none. Relaxed; changed under the lock. Without it a view
+     * asks about itself: only its holder can make that true or false. */
+    struct terrane_array *_Atomic tail, *_Atomic front;
     bool atomic;
-    bool aliased;              /* other bodies show, or showed, some of its blocks */
+    _Atomic bool aliased;      /* other bodies show, or showed, some of its blocks; relaxed: the
+                                  blocks that others come to show are not where somebody stores */
     bool sealed;               /* nothing may be stored */
     bool gone_mixed;           /* pages were moved away in several parts */
     size_t gone_from, gone_to; /* the part that was moved away; nobody shows the body then */
@@ -174,6 +177,21 @@ static inline size_t tn_view_low(const struct terrane_array *view)
 static inline size_t tn_view_high(const struct terrane_array *view)
 {
     return tn_view_low(view) + tn_view_bytes(view);
+}
+
+static inline bool tn_view_has_tail(const struct terrane_array *view)
+{
+    return atomic_load_explicit(&view->body->tail, memory_order_relaxed) == view;
+}
+
+static inline bool tn_view_has_front(const struct terrane_array *view)
+{
+    return atomic_load_explicit(&view->body->front, memory_order_relaxed) == view;
+}
+
+static inline bool tn_body_is_aliased(const struct tn_array_body *body)
+{
+    return atomic_load_explicit(&body->aliased, memory_order_relaxed);
 }
 
 /* A view of `length` units from `data` on. NULL: no memory. */
@@ -245,7 +263,10 @@ struct tn_array_plan {
 int tn_array_compose(const struct tn_array_plan *plan, struct tn_array_place *out);
 
 /* Notes that other bodies show blocks of this one. */
-void tn_body_share(struct tn_array_body *body);
+static inline void tn_body_share(struct tn_array_body *body)
+{
+    atomic_store_explicit(&body->aliased, true, memory_order_relaxed);
+}
 
 /* Puts a piece into a room that the caller may store to, from `to` on. Returns whether it shares
  * blocks with others now. Cannot fail: what cannot be shown or moved is copied. */

@@ -112,13 +112,6 @@ static size_t offset_of(const struct tn_array_piece *piece)
     return (size_t)(piece->from - piece->body->room.start);
 }
 
-void tn_body_share(struct tn_array_body *body)
-{
-    tn_body_lock(body);
-    body->aliased = true;
-    tn_body_unlock(body);
-}
-
 /* Remembers what the body of a piece has lost. Shared backings lose nothing: until it is given back
  * a run shows the file that it showed before its page tables went elsewhere, so what fails later
  * can be taken back. */
@@ -165,7 +158,7 @@ static bool put_pages(const struct tn_array_room *room, char *to,
 bool tn_array_put(const struct tn_array_room *room, char *to, const struct tn_array_piece *piece)
 {
     if (put_pages(room, to, piece))
-        return !piece->take || piece->body->aliased;
+        return !piece->take || tn_body_is_aliased(piece->body);
     copy(room->space, to, piece->from, piece->bytes, piece);
     return false;
 }
@@ -216,7 +209,7 @@ static int place(const struct tn_array_room *room, char *to, const struct tn_arr
         error = commit(room, whole.end, to + piece->bytes);
     if (error != 0)
         return error;
-    *aliased |= whole.start < whole.end && (!piece->take || piece->body->aliased);
+    *aliased |= whole.start < whole.end && (!piece->take || tn_body_is_aliased(piece->body));
     if (put_pages(room, to, piece))
         return 0;
     error = commit(room, whole.start, whole.end);

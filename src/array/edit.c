@@ -38,7 +38,8 @@ static bool outside(const struct terrane_array *array, size_t first, size_t coun
 static bool is_own(const struct terrane_array *array)
 {
     const struct tn_array_body *body = array->body;
-    return tn_view_is_sole(array) && !body->aliased && !body->sealed && !body->room.foreign;
+    return tn_view_is_sole(array) && !tn_body_is_aliased(body) && !body->sealed &&
+           !body->room.foreign;
 }
 
 static int compose(struct terrane_array **array, const struct tn_array_piece *pieces,
@@ -61,7 +62,7 @@ static int fit(struct terrane_array **array)
     const size_t shown = tn_max(tn_view_bytes(view), TN_BLOCK_BYTES);
     if (!room->run || shown >= room->bytes / SMALL_SHARE || !tn_view_is_sole(view))
         return 0;
-    if (!view->body->aliased && !room->foreign) {
+    if (!tn_body_is_aliased(view->body) && !room->foreign) {
         tn_view_fit(*array);
         return 0;
     }
@@ -145,7 +146,7 @@ static bool can_store(const struct terrane_array *array, size_t first, size_t co
     struct tn_array_body *body = array->body;
     if (body->sealed || !tn_view_is_sole(array))
         return false;
-    if (!body->aliased || count == 0)
+    if (!tn_body_is_aliased(body) || count == 0)
         return true;
     const size_t from = tn_view_low(array) + first * array->unit;
     const size_t bytes = count * array->unit;

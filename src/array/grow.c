@@ -108,7 +108,7 @@ static int rehouse(struct terrane_array **array, size_t front, size_t behind)
 bool tn_array_suits_pool(const struct terrane_array *view)
 {
     const struct tn_array_body *body = view->body;
-    return body->room.run && !body->room.foreign && !body->aliased && !body->sealed &&
+    return body->room.run && !body->room.foreign && !tn_body_is_aliased(body) && !body->sealed &&
            tn_view_low(view) == 0 && tn_view_is_sole(view);
 }
 
@@ -173,7 +173,7 @@ static int extend_in_place(struct terrane_array *view, const struct addition *ad
 /* Whether the only holder's view has so much room behind it in its body. */
 static bool has_behind(const struct terrane_array *view, size_t bytes)
 {
-    return terrane_array_holders(view) == 1 && view->body->tail == view &&
+    return terrane_array_holders(view) == 1 && tn_view_has_tail(view) &&
            view->body->room.bytes - tn_view_high(view) >= bytes;
 }
 
@@ -181,7 +181,7 @@ static bool has_behind(const struct terrane_array *view, size_t bytes)
 static size_t room_in_front(const struct terrane_array *view)
 {
     const size_t low = tn_view_low(view);
-    const bool has = terrane_array_holders(view) == 1 && view->body->front == view;
+    const bool has = terrane_array_holders(view) == 1 && tn_view_has_front(view);
     return has ? low - tn_min(view->body->usable, low) : 0;
 }
 
@@ -191,7 +191,7 @@ bool tn_array_grow_here(struct terrane_array *view, size_t bytes)
     if (terrane_array_holders(view) != 1)
         return false;
     tn_view_claim_tail(view);
-    if (!has_behind(view, bytes) && view->body->tail == view && extend_in_place(view, &add) == 0)
+    if (!has_behind(view, bytes) && tn_view_has_tail(view) && extend_in_place(view, &add) == 0)
         tn_view_claim_tail(view);
     return has_behind(view, bytes);
 }
@@ -207,7 +207,7 @@ static int make_behind(struct terrane_array **array, const struct addition *add)
         tn_view_claim_tail(view);
         if (has_behind(view, add->bytes))
             return 0;
-        if (view->body->tail == view && extend_in_place(view, add) == 0) {
+        if (tn_view_has_tail(view) && extend_in_place(view, add) == 0) {
             tn_view_claim_tail(view);
             if (has_behind(view, add->bytes))
                 return 0;
@@ -271,12 +271,12 @@ static int make_front(struct terrane_array **array, const struct addition *add)
     }
     if (terrane_array_holders(view) == 1) {
         tn_view_claim_front(view);
-        if (view->body->front == view && tn_view_low(view) >= add->bytes) {
+        if (tn_view_has_front(view) && tn_view_low(view) >= add->bytes) {
             const int error = open_front(view, add);
             if (error != 0)
                 return error;
             tn_view_claim_front(view); /* asks whose the blocks are that it has now */
-            if (view->body->front == view)
+            if (tn_view_has_front(view))
                 return 0;
         }
     }

@@ -12,6 +12,27 @@
 /* What is given back at the end of a body saves at least this much. */
 #define SETTLE_MIN_BYTES (64 * TN_KIB)
 
+static struct terrane_array *tail_of(const struct tn_array_body *body)
+{
+    return atomic_load_explicit(&body->tail, memory_order_relaxed);
+}
+
+static struct terrane_array *front_of(const struct tn_array_body *body)
+{
+    return atomic_load_explicit(&body->front, memory_order_relaxed);
+}
+
+/* Locked. */
+static void set_tail(struct tn_array_body *body, struct terrane_array *view)
+{
+    atomic_store_explicit(&body->tail, view, memory_order_relaxed);
+}
+
+static void set_front(struct tn_array_body *body, struct terrane_array *view)
+{
+    atomic_store_explicit(&body->front, view, memory_order_relaxed);
+}
+
 /* ---- creation ---- */
 
 static struct tn_array_body *body_create(struct tn_arrays *arrays, const struct tn_array_room *room,
@@ -128,7 +149,7 @@ bool tn_view_is_sole(const struct terrane_array *view)
 bool tn_body_is_exclusive(const struct tn_array_body *body, size_t from, size_t to)
 {
     const size_t granule = tn_room_granule(body->room.space);
-    if (!body->aliased)
+    if (!tn_body_is_aliased(body))
         return true;
     from = tn_round_down(from, granule);
     to = tn_round_up(to, granule);
@@ -139,8 +160,8 @@ bool tn_body_is_exclusive(const struct tn_array_body *body, size_t from, size_t 
  * that of the tail its length, that of the front its start and its length. Locked. */
 static void find_ends(struct tn_array_body *body)
 {
-    const bool low_known = body->front == NULL;
-    const bool high_known = body->tail == NULL && (body->front == NULL || !body->atomic);
+    const bool low_known = front_of(body) == NULL;
+    const bool high_known = tail_of(body) == NULL && (front_of(body) == NULL || !body->atomic);
     size_t low = SIZE_MAX, high = 0;
     if (body->views > VIEWS_SEARCHED)
         return;
@@ -160,9 +181,9 @@ static void find_ends(struct tn_array_body *body)
 static void let_tail_go(struct terrane_array *view)
 {
     struct tn_array_body *body = view->body;
-    if (body->tail != view)
+    if (!tn_view_has_tail(view))
         return;
-    body->tail = NULL;
+    set_tail(body, NULL);
     body->high = tn_view_high(view);
     if (view->limit != NULL) /* else other holders may be reading it */
         view->limit = NULL;
@@ -171,9 +192,9 @@ static void let_tail_go(struct terrane_array *view)
 static void let_front_go(struct terrane_array *view)
 {
     struct tn_array_body *body = view->body;
-    if (body->front != view)
+    if (!tn_view_has_front(view))
         return;
-    body->front = NULL;
+    set_front(body, NULL);
     body->low = tn_view_low(view);
     if (view->floor != NULL)
         view->floor = NULL;
@@ -184,9 +205,9 @@ static void let_front_go(struct terrane_array *view)
 void tn_view_measure(struct terrane_array *view)
 {
     const struct tn_array_body *body = view->body;
-    if (body->tail == view)
+    if (tn_view_has_tail(view))
         view->limit = body->room.start + body->room.bytes;
-    if (body->front == view)
+    if (tn_view_has_front(view))
         view->floor = body->room.start + tn_min(body->usable, tn_view_low(view));
 }
 
@@ -194,20 +215,21 @@ void tn_view_claim_tail(struct terrane_array *view)
 {
     struct tn_array_body *body = view->body;
     tn_body_lock(body);
-    if (body->tail == NULL && !body->settling && !body->sealed) {
+    if (tail_of(body) == NULL && !body->settling && !body->sealed) {
         if (body->views == 1)
             body->high = tn_view_high(view);
         else if (tn_view_high(view) != body->high)
             find_ends(body);
         if (tn_view_high(view) == body->high)
-            body->tail = view;
-    } else if (body->tail != NULL && body->tail != view && !body->atomic &&
-               tn_view_high(view) == tn_view_high(body->tail)) {
-        let_tail_go(body->tail); /* of one thread: it does not store just now */
-        body->tail = view;
+            set_tail(body, view);
+    } else if (tail_of(body) != NULL && tail_of(body) != view && !body->atomic &&
+               tn_view_high(view) == tn_view_high(tail_of(body))) {
+        let_tail_go(tail_of(body)); /* of one thread: it does not store just now */
+        set_tail(body, view);
     }
     tn_body_unlock(body);
-    if (body->tail == view && !tn_body_is_exclusive(body, tn_view_high(view), body->room.bytes)) {
+    if (tn_view_has_tail(view) &&
+        !tn_body_is_exclusive(body, tn_view_high(view), body->room.bytes)) {
         tn_body_lock(body);
         let_tail_go(view);
         tn_body_unlock(body);
@@ -219,20 +241,20 @@ void tn_view_claim_front(struct terrane_array *view)
 {
     struct tn_array_body *body = view->body;
     tn_body_lock(body);
-    if (body->front == NULL && !body->settling && !body->sealed) {
+    if (front_of(body) == NULL && !body->settling && !body->sealed) {
         if (body->views == 1)
             body->low = tn_view_low(view);
         else if (tn_view_low(view) != body->low)
             find_ends(body);
         if (tn_view_low(view) == body->low)
-            body->front = view;
-    } else if (body->front != NULL && body->front != view && !body->atomic &&
-               tn_view_low(view) == tn_view_low(body->front)) {
-        let_front_go(body->front);
-        body->front = view;
+            set_front(body, view);
+    } else if (front_of(body) != NULL && front_of(body) != view && !body->atomic &&
+               tn_view_low(view) == tn_view_low(front_of(body))) {
+        let_front_go(front_of(body));
+        set_front(body, view);
     }
     tn_body_unlock(body);
-    if (body->front == view && !tn_body_is_exclusive(body, body->usable, tn_view_low(view))) {
+    if (tn_view_has_front(view) && !tn_body_is_exclusive(body, body->usable, tn_view_low(view))) {
         tn_body_lock(body);
         let_front_go(view);
         tn_body_unlock(body);
@@ -258,7 +280,7 @@ bool tn_view_continue(struct terrane_array **array, bool tail)
         tn_view_claim_tail(view);
     else
         tn_view_claim_front(view);
-    if ((tail ? body->tail : body->front) != view) {
+    if (tail ? !tn_view_has_tail(view) : !tn_view_has_front(view)) {
         terrane_array_release(view);
         return false;
     }
@@ -277,14 +299,15 @@ struct rest {
 static bool find_rest(struct tn_array_body *body, struct rest *out)
 {
     const size_t page = body->room.space->page_bytes;
-    if (!body->room.run || body->aliased || body->sealed || body->settling || body->views == 0)
+    if (!body->room.run || tn_body_is_aliased(body) || body->sealed || body->settling ||
+        body->views == 0)
         return false;
     find_ends(body);
     const size_t shown = tn_max(body->high - tn_min(body->low, body->high), SETTLE_MIN_BYTES);
     *out = (struct rest){0, 0};
-    if (body->front == NULL && body->low > body->usable + shown)
+    if (front_of(body) == NULL && body->low > body->usable + shown)
         out->low = tn_round_down(body->low, page);
-    if (body->tail == NULL && body->room.bytes > body->high + shown)
+    if (tail_of(body) == NULL && body->room.bytes > body->high + shown)
         out->high = tn_round_up(body->high, page);
     return out->low != 0 || out->high != 0;
 }
@@ -331,7 +354,7 @@ void tn_view_narrow(struct terrane_array *view, char *data, size_t length)
 {
     struct tn_array_body *body = view->body;
     tn_body_lock(body);
-    const bool keeps = body->views == 1 && !body->aliased;
+    const bool keeps = body->views == 1 && !tn_body_is_aliased(body);
     if (!keeps && data + length * view->unit != view->data + tn_view_bytes(view))
         let_tail_go(view);
     if (!keeps && data != view->data)
@@ -348,12 +371,13 @@ void tn_view_resettle(struct terrane_array *view, const struct tn_array_place *p
     give_room(body);
     tn_body_lock(body);
     body->room = place->room;
-    body->aliased = place->aliased;
+    atomic_store_explicit(&body->aliased, place->aliased, memory_order_relaxed);
     body->sealed = false;
     view->data = place->data;
     view->length = place->length;
     body->usable = tn_view_low(view);
-    body->tail = body->front = view;
+    set_tail(body, view);
+    set_front(body, view);
     tn_body_unlock(body);
     tn_view_measure(view);
 }
@@ -375,7 +399,7 @@ static void view_destroy(struct terrane_array *view)
     struct tn_arrays *arrays = tn_arrays_if_any(body->room.space);
     struct rest rest;
     tn_body_lock(body);
-    const bool had_end = body->tail == view || body->front == view;
+    const bool had_end = tn_view_has_tail(view) || tn_view_has_front(view);
     let_tail_go(view);
     let_front_go(view);
     unlink_view(body, view);
@@ -397,9 +421,10 @@ struct terrane_array *terrane_array_reference(struct terrane_array *array)
 {
     if (array->body->room.space->foreign)
         return array; /* the parent counts */
-    /* relaxed; the caller holds one */
+    /* acquire; pairs with the release of who gave the last other reference back, and has looked at
+     * what is changed below */
     const uint32_t before = (array->flags & TERRANE_ARRAY_ATOMIC) != 0
-                                ? __atomic_fetch_add(&array->holders, 1, __ATOMIC_RELAXED)
+                                ? __atomic_fetch_add(&array->holders, 1, __ATOMIC_ACQUIRE)
                                 : array->holders++;
     if (before == 1) /* and nobody else has the new one yet */
         array->limit = array->floor = NULL;
