@@ -6,13 +6,17 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
-#define POOLS_MAX 2
+#define POOLS_MAX     2
+#define LOCK_TRIES    200
+#define LOCK_PAUSE_NS 100000000
 
 struct pool {
     char *folder;
@@ -59,13 +63,25 @@ static void restore_all(void)
         pool_restore(&pools[--pool_count]);
 }
 
-/* Locks the pool of these pages; false where there is none, or somebody else changes its number. */
+/* Somebody else changes the number, a test perhaps: it will be done soon, or not at all. */
+static bool lock_in_time(int lock)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    for (unsigned tries = 0; flock(lock, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno != EWOULDBLOCK || tries == LOCK_TRIES)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+/* Locks the pool of these pages; false where there is none, or somebody else has it for long. */
 static bool pool_open(struct pool *pool, size_t page_bytes)
 {
     char *folder = string_print("/sys/kernel/mm/hugepages/hugepages-%zukB", page_bytes >> 10);
     const int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     *pool = (struct pool){.folder = folder, .lock = lock};
-    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
+    if (lock >= 0 && lock_in_time(lock))
         return true;
     if (lock >= 0)
         close(lock);
