@@ -153,6 +153,17 @@ struct addition {
     bool exact; /* no more than that, and no pages yet */
 };
 
+/* Where a room ends that grows to `end` and some way on: within the addresses of its run, if `end`
+ * is. */
+static size_t stepped(const struct terrane_array *view, size_t end)
+{
+    const struct tn_array_room *room = &view->body->room;
+    const size_t whole = grows_whole(view) ? TN_HUGE_BYTES : 1;
+    const size_t all = room->run ? tn_bytes_of_order(room->order) : 0;
+    const size_t wanted = tn_round_up(end + step_of(end), whole);
+    return end <= all ? tn_min(wanted, all) : wanted;
+}
+
 static int extend_in_place(struct terrane_array *view, const struct addition *add)
 {
     struct tn_array_room *room = &view->body->room;
@@ -161,8 +172,7 @@ static int extend_in_place(struct terrane_array *view, const struct addition *ad
     const size_t before = room->bytes;
     int error = -ENOMEM;
     if (!add->exact)
-        error = tn_room_extend(
-            room, tn_round_up(end + step_of(end), grows_whole(view) ? TN_HUGE_BYTES : 1), huge);
+        error = tn_room_extend(room, stepped(view, end), huge);
     if (error != 0)
         error = tn_room_extend(room, end, huge);
     if (error == 0 && !add->exact && brings_pages(room, before))

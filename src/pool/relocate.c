@@ -15,6 +15,10 @@
 #define GROWTH_SLACK    2
 #define SLACK_MIN_BYTES (4 * TN_MIB)
 
+/* From this size on it may have as many of a warm run, pages and all: else that would go, because
+ * the run is too large for each step on the way to its size. */
+#define ROOMY_MIN_BYTES TN_MIB
+
 /* An exchange is three moves, and a range of addresses that comes and goes: it pays from so many
  * times the size on from which one move does. */
 #define EXCHANGE_COST 8
@@ -87,7 +91,11 @@ static int go_warm(struct journey *journey, bool may_move)
 {
     struct terrane_space *space = journey->space;
     const struct tn_wish wish = {
-        .bytes = journey->bytes, .slack = growth_slack(journey), .warm = true, .roomy = true};
+        .bytes = journey->bytes,
+        .slack = journey->kept >= ROOMY_MIN_BYTES ? GROWTH_SLACK : 0,
+        .warm = true,
+        .roomy = true,
+    };
     if (journey->from->space != space || space->backing != TERRANE_BACKING_PRIVATE)
         return -EAGAIN;
     const int error = tn_pool_acquire(space, &wish, &journey->run);
