@@ -193,9 +193,13 @@ static struct layout lay_out(const struct tn_array_plan *plan)
     return layout;
 }
 
-static int commit(const struct tn_array_room *room, char *from, const char *to)
+/* Makes the pages of [from, to) of the room usable. */
+static int commit(const struct tn_array_room *room, const char *from, const char *to)
 {
-    return from < to ? tn_space_commit(room->space, from, (size_t)(to - from)) : 0;
+    const size_t page = tn_os_page_bytes();
+    const size_t start = tn_round_down((size_t)(from - room->start), page);
+    const size_t end = tn_round_up((size_t)(to - room->start), page);
+    return from < to ? tn_space_commit(room->space, room->start + start, end - start) : 0;
 }
 
 /* Commits only what pages do not come to from elsewhere: on files that would be room for nothing.

@@ -118,8 +118,8 @@ int tn_array_relocate(struct terrane_array *view, struct terrane_space *space, s
     struct tn_array_room *room = &view->body->room;
     struct tn_run run;
     bytes = tn_round_up(tn_max(bytes, 1), space->page_bytes);
-    const struct tn_held held = {room->space, room->block,        room->order,
-                                 room->bytes, tn_view_high(view), 0};
+    const size_t used = tn_round_up(tn_view_high(view), tn_os_page_bytes());
+    const struct tn_held held = {room->space, room->block, room->order, room->bytes, used, 0};
     const int error = tn_pool_relocate(&held, space, bytes, true, &run);
     if (error != 0)
         return error;
