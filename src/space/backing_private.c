@@ -19,7 +19,11 @@
 
 static int private_commit(struct terrane_space *space, char *addr, size_t bytes)
 {
-    return space->lazy_commit ? tn_os_commit(addr, bytes) : 0;
+    const size_t page = tn_os_page_bytes();
+    if (!space->lazy_commit)
+        return 0;
+    const size_t before = (uintptr_t)addr & (page - 1);
+    return tn_os_commit(addr - before, tn_round_up(bytes + before, page));
 }
 
 static int private_discard(struct terrane_space *space, char *addr, size_t bytes)
