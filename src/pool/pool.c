@@ -454,5 +454,8 @@ void tn_pool_release_empty(struct terrane_space *space, uint32_t block, unsigned
 
 void tn_pool_give_moved(struct terrane_space *space, uint32_t block, unsigned order)
 {
-    put_back(space, block, order, tn_bytes_of_order(order), TN_RUN_CLEAN);
+    if (bears_traces(space, tn_block_addr(space, block), tn_bytes_of_order(order)))
+        tn_space_retire(space, block, order);
+    else
+        put_back(space, block, order, tn_bytes_of_order(order), TN_RUN_CLEAN);
 }

@@ -59,8 +59,9 @@ static void private_retire(struct terrane_space *space, uint32_t block, unsigned
     char *addr = tn_block_addr(space, block);
     const size_t bytes = tn_bytes_of_order(order);
     const bool special = node->flags != 0;
-    const bool fresh =
-        (special || order >= TN_HUGE_ORDER || space->lazy_commit) && make_fresh(space, addr, bytes);
+    const bool fresh = (special || order >= TN_HUGE_ORDER || space->lazy_commit ||
+                        tn_space_any_huge(space, addr, bytes)) &&
+                       make_fresh(space, addr, bytes);
     const bool file = (node->flags & TN_RUN_FILE) != 0;
     const bool zero = fresh || (!file && scrub(addr, bytes, special));
     const bool stuck = !fresh && (file || node->extra > 0); /* lest its mappings count for ever */

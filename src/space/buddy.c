@@ -192,6 +192,16 @@ static bool free_as_one(const struct tn_buddy *buddy, uint32_t block, unsigned o
     return buddy->nodes[block].state == free_node(order, *state);
 }
 
+bool tn_buddy_is_clean(const struct tn_buddy *buddy, uint32_t block, unsigned order)
+{
+    for (; order <= TN_ORDER_MAX; order++) { /* clean neighbours are joined */
+        const uint32_t start = block & ~(blocks_of(order) - 1);
+        if (start < buddy->frontier && buddy->nodes[start].state == free_node(order, TN_RUN_CLEAN))
+            return true;
+    }
+    return false;
+}
+
 bool tn_buddy_extend(struct tn_buddy *buddy, uint32_t block, unsigned order, unsigned wanted,
                      bool *out_dirty)
 {

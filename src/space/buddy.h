@@ -83,6 +83,9 @@ uint64_t tn_buddy_frontier_after(const struct tn_buddy *buddy, unsigned order,
 bool tn_buddy_take_listed(struct tn_buddy *buddy, unsigned order, enum tn_run_state state,
                           uint32_t *block);
 
+/* Whether all blocks of a run of that order, used or not, are free and clean. */
+bool tn_buddy_is_clean(const struct tn_buddy *buddy, uint32_t block, unsigned order);
+
 /* Gives a used run back. */
 void tn_buddy_give(struct tn_buddy *buddy, uint32_t block, unsigned order, enum tn_run_state state);
 

@@ -186,8 +186,10 @@ void tn_extents_end(struct terrane_space *space, struct tn_block_range doomed, b
         count = alike_parked(extents, at, end);
         for (uint32_t i = 0; i < count; i++)
             extents[at + i].foreign = 0;
-        if (parked)
-            tn_buddy_give_cut(&space->buddy, at, count, clean ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+        if (!parked)
+            continue;
+        tn_buddy_give_cut(&space->buddy, at, count, clean ? TN_RUN_CLEAN : TN_RUN_DIRTY);
+        tn_space_forget_clean(space, at, count);
     }
     tn_space_note_dirty(space);
 }

@@ -207,6 +207,16 @@ void tn_space_forget_huge(struct terrane_space *space, char *addr, size_t bytes)
         count_change(space, mark_units(space, first, last, false));
 }
 
+void tn_space_forget_clean(struct terrane_space *space, uint32_t block, uint32_t count)
+{
+    const size_t last = (((size_t)block + count - 1) >> TN_HUGE_ORDER) + 1;
+    for (size_t unit = block >> TN_HUGE_ORDER; unit < last; unit++) {
+        if (unit_is_huge(space, unit) &&
+            tn_buddy_is_clean(&space->buddy, (uint32_t)unit << TN_HUGE_ORDER, TN_HUGE_ORDER))
+            count_change(space, mark_units(space, unit, unit + 1, false));
+    }
+}
+
 /* Makes [first, last) the part of it from its first advised unit to behind its last one. Locked. */
 static void narrow_to_advised(const struct terrane_space *space, size_t *first, size_t *last)
 {
@@ -272,8 +282,8 @@ bool tn_space_any_huge(struct terrane_space *space, char *addr, size_t bytes)
 {
     const size_t offset = tn_offset_of(space, addr);
     size_t first = offset >> TN_HUGE_SHIFT;
-    size_t last = (offset + bytes) >> TN_HUGE_SHIFT;
-    if (first >= last || !has_huge(space))
+    size_t last = (offset + bytes + TN_HUGE_BYTES - 1) >> TN_HUGE_SHIFT;
+    if (!has_huge(space))
         return false;
     tn_lock_acquire(&space->lock);
     narrow_to_advised(space, &first, &last);

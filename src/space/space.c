@@ -341,6 +341,8 @@ void tn_space_put(struct terrane_space *space, uint32_t block, unsigned order,
                   enum tn_run_state state)
 {
     tn_buddy_give(&space->buddy, block, order, state);
+    if (state == TN_RUN_CLEAN && order < TN_HUGE_ORDER)
+        tn_space_forget_clean(space, block, 1);
     tn_space_note_dirty(space);
 }
 

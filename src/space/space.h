@@ -262,6 +262,10 @@ void tn_space_retry(struct terrane_space *space);
 /* Forgets advice on the huge pages of a range: its mapping is fresh. Locked. */
 void tn_space_forget_huge(struct terrane_space *space, char *addr, size_t bytes);
 
+/* Forgets advice on units that blocks lie in and that are clean as a whole: they have been mapped
+ * afresh part by part. Locked. */
+void tn_space_forget_clean(struct terrane_space *space, uint32_t block, uint32_t count);
+
 /* Bytes of free runs whose pages are still there. Locked. */
 static inline uint64_t tn_space_dirty_bytes(const struct terrane_space *space)
 {
@@ -377,7 +381,7 @@ int tn_space_protect(struct terrane_space *space, uint32_t run, void *addr, size
  */
 void tn_space_advise_huge(struct terrane_space *space, char *addr, size_t bytes);
 
-/* Whether they were asked for in a whole unit of a range. Takes the lock. */
+/* Whether they were asked for in a unit that a range covers or lies in. Takes the lock. */
 bool tn_space_any_huge(struct terrane_space *space, char *addr, size_t bytes);
 
 /* Wants them for the whole 2 MiB units of a run's bytes, and for the last one where little is lost.
