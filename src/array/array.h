@@ -202,6 +202,14 @@ struct terrane_array *tn_view_create(struct tn_array_body *body, uint32_t unit, 
  * NULL: no memory. */
 struct terrane_array *tn_array_shell(struct tn_arrays *arrays, const struct terrane_array *like);
 
+/* Whether nobody else sees a unit in [from, to) of the body. May say no where it would take long to
+ * know. */
+bool tn_view_is_alone(const struct terrane_array *array, size_t from, size_t to);
+
+/* The only view asks whether other bodies still show blocks of this one; if not, it is an ordinary
+ * body again: true. */
+bool tn_body_unalias(struct tn_array_body *body);
+
 /* Whether no other body shows a block that [from, to) of this one lies in. */
 bool tn_body_is_exclusive(const struct tn_array_body *body, size_t from, size_t to);
 

@@ -37,9 +37,8 @@ static bool outside(const struct terrane_array *array, size_t first, size_t coun
 /* Whether the units may be shifted where they lie. */
 static bool is_own(const struct terrane_array *array)
 {
-    const struct tn_array_body *body = array->body;
-    return tn_view_is_sole(array) && !tn_body_is_aliased(body) && !body->sealed &&
-           !body->room.foreign;
+    struct tn_array_body *body = array->body;
+    return !body->sealed && !body->room.foreign && tn_view_is_sole(array) && tn_body_unalias(body);
 }
 
 static int compose(struct terrane_array **array, const struct tn_array_piece *pieces,
@@ -144,12 +143,10 @@ static int own(const struct tn_array_body *body, size_t from, size_t to)
 static bool can_store(const struct terrane_array *array, size_t first, size_t count)
 {
     struct tn_array_body *body = array->body;
-    if (body->sealed || !tn_view_is_sole(array))
-        return false;
-    if (!tn_body_is_aliased(body) || count == 0)
-        return true;
     const size_t from = tn_view_low(array) + first * array->unit;
     const size_t bytes = count * array->unit;
+    if (body->sealed || !tn_view_is_alone(array, from, from + bytes))
+        return false;
     if (tn_body_is_exclusive(body, from, from + bytes))
         return true;
     return bytes <= OWN_MAX_BYTES && own(body, from, from + bytes) == 0;
@@ -178,7 +175,8 @@ int terrane_array_write(struct terrane_array **array, size_t first, size_t count
 void *terrane_array_writable(const struct terrane_array *array)
 {
     const struct tn_array_body *body = array->body;
-    if (body->sealed || body->room.space->foreign || !tn_view_is_sole(array))
+    if (body->sealed || body->room.space->foreign ||
+        !tn_view_is_alone(array, tn_view_low(array), tn_view_high(array)))
         return NULL;
     if (array->length > 0 && !tn_body_is_exclusive(body, tn_view_low(array), tn_view_high(array)))
         return NULL;

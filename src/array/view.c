@@ -146,6 +146,28 @@ bool tn_view_is_sole(const struct terrane_array *view)
     return sole;
 }
 
+bool tn_view_is_alone(const struct terrane_array *array, size_t from, size_t to)
+{
+    const struct tn_array_body *body = array->body;
+    if (tn_view_is_sole(array))
+        return true;
+    /* Of arrays of several threads the ends of others may be changing just now. */
+    if (terrane_array_holders(array) != 1 || body->atomic || body->views > VIEWS_SEARCHED)
+        return false;
+    for (const struct terrane_array *view = body->newest; view != NULL; view = view->next) {
+        if (view != array && tn_view_low(view) < to && tn_view_high(view) > from)
+            return false;
+    }
+    return true;
+}
+
+bool tn_body_unalias(struct tn_array_body *body)
+{
+    if (tn_body_is_aliased(body) && tn_body_is_exclusive(body, 0, body->room.bytes))
+        atomic_store_explicit(&body->aliased, false, memory_order_relaxed); /* nobody else asks */
+    return !tn_body_is_aliased(body);
+}
+
 bool tn_body_is_exclusive(const struct tn_array_body *body, size_t from, size_t to)
 {
     const size_t granule = tn_room_granule(body->room.space);
