@@ -53,6 +53,7 @@ need_for_bench_peers() {
     need libtcmalloc_minimal.so libtcmalloc-minimal4
     need libtbbmalloc.so libtbbmalloc2
     need gnuplot gnuplot-nox
+    need g++ g++
 }
 
 # A server package starts its server when it is installed, and at every boot. Here only the program
