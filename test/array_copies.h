@@ -7,6 +7,7 @@
 
 #include "seeds.h"
 
+#include <errno.h>
 #include <terrane/array.h>
 
 #define NOISE_BYTES ((size_t)16 << 20)
@@ -89,7 +90,7 @@ static inline void version_check(const struct version *version)
                 version_wrong(version));
 }
 
-/* Calls that were refused for want of memory, in this thread. */
+/* Calls that were refused for want of memory, or by a broken disk, in this thread. */
 static _Thread_local uint64_t refusals;
 
 static inline bool version_took(const struct version *version, const struct terrane_array *before,
@@ -97,7 +98,7 @@ static inline bool version_took(const struct version *version, const struct terr
 {
     if (error == 0)
         return true;
-    EXPECT_THAT(error == -ENOMEM || error == -ENOSPC, "%d", error);
+    EXPECT_THAT(error == -ENOMEM || error == -ENOSPC || error == -EIO, "%d", error);
     EXPECT(version->array == before);
     refusals++;
     return false;
