@@ -119,6 +119,8 @@ int tn_pool_resize(struct terrane_space *space, uint32_t block, unsigned *order,
         return -EPERM;
     if (new_bytes <= old_bytes)
         return shrink(space, block, *order, old_bytes, new_bytes);
+    if (new_bytes > tn_bytes_of_order(TN_ORDER_MAX)) /* more blocks than can be counted */
+        return -ENOMEM;
     tn_budget_admit(space, new_bytes - old_bytes);
     int error = charge(space, new_bytes - old_bytes);
     if (error != 0 && tn_regions_drain(space) > 0)
