@@ -202,21 +202,28 @@ static int commit(const struct tn_array_room *room, const char *from, const char
     return from < to ? tn_space_commit(room->space, room->start + start, end - start) : 0;
 }
 
+/* The same on files. Private memory is committed before: what is moved out of a body cannot be
+ * taken back, so nothing may fail afterwards. */
+static int commit_file(const struct tn_array_room *room, char *from, const char *to)
+{
+    return is_shared(room->space) ? commit(room, from, to) : 0;
+}
+
 /* Commits only what pages do not come to from elsewhere: on files that would be room for nothing.
  */
 static int place(const struct tn_array_room *room, char *to, const struct tn_array_piece *piece,
                  bool *aliased)
 {
     const struct stretch whole = whole_granules(room->space, to, piece);
-    int error = commit(room, to, whole.start);
+    int error = commit_file(room, to, whole.start);
     if (error == 0)
-        error = commit(room, whole.end, to + piece->bytes);
+        error = commit_file(room, whole.end, to + piece->bytes);
     if (error != 0)
         return error;
     *aliased |= whole.start < whole.end && (!piece->take || tn_body_is_aliased(piece->body));
     if (put_pages(room, to, piece))
         return 0;
-    error = commit(room, whole.start, whole.end);
+    error = commit_file(room, whole.start, whole.end);
     if (error == 0)
         copy(room->space, to, piece->from, piece->bytes, piece);
     return error;
@@ -235,7 +242,7 @@ static int fill(const struct tn_array_plan *plan, const struct tn_array_room *ro
         error = place(room, to, &plan->pieces[i], aliased);
         to += plan->pieces[i].bytes;
     }
-    return error == 0 ? commit(room, to, room->start + room->bytes) : error;
+    return error == 0 ? commit_file(room, to, room->start + room->bytes) : error;
 }
 
 int tn_array_compose(const struct tn_array_plan *plan, struct tn_array_place *out)
