@@ -16,8 +16,7 @@
  * array is put together anew. */
 #define OWN_MAX_BYTES (1 * TN_MIB)
 
-/* An array that shows less than this share of a body whose blocks others show too gets a body of
- * its own. */
+/* An array that shows less than this share of its body shows little of much. */
 #define SMALL_SHARE 4
 
 /* What is put behind or in front of something that is so many times larger is copied there. */
@@ -53,21 +52,31 @@ static int compose(struct terrane_array **array, const struct tn_array_piece *pi
 
 /* ---- parts ---- */
 
-/* A view that shows little of much. */
-static int fit(struct terrane_array **array)
+/* Whether units can get a room of their own at little cost. */
+static bool goes_cheaply(const struct terrane_array *view)
+{
+    const struct tn_array_room *room = &view->body->room;
+    const bool by_table =
+        !room->foreign && (!view->body->sealed || room->space->backing != TERRANE_BACKING_PRIVATE);
+    return by_table || tn_view_bytes(view) <= COPY_MAX_BYTES;
+}
+
+/* An only view that shows little of much gives the rest back. What lies in front of it is given
+ * back as pages only, and goes on counting as memory and as addresses: where that is much, and
+ * where nothing may be changed, it gets a room of its own. */
+static void fit(struct terrane_array **array)
 {
     const struct terrane_array *view = *array;
     const struct tn_array_room *room = &view->body->room;
     const size_t shown = tn_max(tn_view_bytes(view), TN_BLOCK_BYTES);
-    if (!room->run || shown >= room->bytes / SMALL_SHARE || !tn_view_is_sole(view))
-        return 0;
-    if (!tn_body_is_aliased(view->body) && !room->foreign) {
-        tn_view_fit(*array);
-        return 0;
+    if (!room->run || !tn_view_is_sole(view) || shown >= room->bytes / SMALL_SHARE)
+        return;
+    if ((view->body->sealed || tn_view_low(view) > shown) && goes_cheaply(view)) {
+        const struct tn_array_piece piece = tn_array_part(view, 0, view->length);
+        if (compose(array, &piece, 1, view->length) == 0)
+            return;
     }
-    const struct tn_array_piece piece = tn_array_part(view, 0, view->length);
-    (void)compose(array, &piece, 1, view->length); /* else it keeps what it has */
-    return 0;
+    tn_view_fit(*array);
 }
 
 int terrane_array_slice(struct terrane_array **array, size_t first, size_t count)
@@ -80,7 +89,8 @@ int terrane_array_slice(struct terrane_array **array, size_t first, size_t count
     char *data = view->data + first * view->unit;
     if (terrane_array_holders(view) == 1) {
         tn_view_narrow(view, data, count);
-        return fit(array);
+        fit(array);
+        return 0;
     }
     struct terrane_array *part = tn_view_create(view->body, view->unit, view->flags, data, count);
     if (part == NULL)
@@ -269,7 +279,8 @@ int terrane_array_remove(struct terrane_array **array, size_t index, size_t coun
         memmove(data + index * unit, data + (index + count) * unit, rest * unit);
     }
     tn_view_narrow(view, data, index + rest);
-    return fit(array);
+    fit(array);
+    return 0;
 }
 
 /* Makes bytes zero that the caller may store to; whole pages are given back, which is the same but
@@ -374,6 +385,8 @@ int terrane_array_seal(struct terrane_array **array)
     struct terrane_array *view = *array;
     if (space_of(view)->foreign)
         return -EPERM;
+    if (view->body->sealed)
+        return 0;
     if (!tn_view_is_sole(view) || !view->body->room.run) {
         const struct tn_array_piece piece = tn_array_part(view, 0, view->length);
         const struct tn_array_plan plan = {.arrays = tn_arrays_if_any(space_of(view)),
@@ -386,8 +399,6 @@ int terrane_array_seal(struct terrane_array **array)
         view = *array;
     }
     struct tn_array_room *room = &view->body->room;
-    if (view->body->sealed)
-        return 0;
     const int error =
         tn_space_protect(room->space, room->block, room->start, room->bytes, true, false);
     if (error == 0)

@@ -245,7 +245,8 @@ static size_t ahead_in_front(const struct terrane_array *view, size_t bytes)
         return bytes;
     if (bytes + TN_BLOCK_BYTES < TN_HUGE_BYTES)
         return TN_HUGE_BYTES - TN_BLOCK_BYTES - bytes;
-    return room->space->reserve_file ? bytes / 8 : tn_max(tn_min(bytes, FRONT_MAX), bytes / 8);
+    const size_t share = tn_round_up(bytes / 8, tn_os_page_bytes()); /* units stay aligned */
+    return room->space->reserve_file ? share : tn_max(tn_min(bytes, FRONT_MAX), share);
 }
 
 /* Commits a part of the room in front of a view that has it. */
@@ -338,7 +339,7 @@ int terrane_array_extend(struct terrane_array **array, size_t count, void **unit
 {
     struct addition add;
     int error = addition_of(*array, count, false, &add);
-    if (error == 0)
+    if (error == 0 && count > 0)
         error = make_room(array, NULL, &add);
     if (error != 0)
         return error;
@@ -352,15 +353,17 @@ int terrane_array_extend_front(struct terrane_array **array, size_t count, void 
 {
     struct addition add;
     int error = addition_of(*array, count, false, &add);
-    if (error == 0)
+    if (error == 0 && count > 0)
         error = make_room(array, &add, NULL);
     if (error != 0)
         return error;
     struct terrane_array *view = *array;
-    view->data -= add.bytes;
-    view->length += count;
-    tn_view_measure(view);
-    *units = view->data;
+    *units = view->data - add.bytes;
+    if (count > 0) {
+        view->data = *units;
+        view->length += count;
+        tn_view_measure(view);
+    }
     return 0;
 }
 
@@ -370,7 +373,8 @@ int terrane_array_reserve(struct terrane_array **array, size_t front, size_t beh
     int error = addition_of(*array, front, true, &before);
     if (error == 0)
         error = addition_of(*array, behind, true, &after);
-    return error != 0 ? error : make_room(array, front != 0 ? &before : NULL, &after);
+    return error != 0 ? error
+                      : make_room(array, front > 0 ? &before : NULL, behind > 0 ? &after : NULL);
 }
 
 /* Where all of `count` units lie in an array, as an offset; false: elsewhere. Those that reach

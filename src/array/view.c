@@ -321,8 +321,7 @@ struct rest {
 static bool find_rest(struct tn_array_body *body, struct rest *out)
 {
     const size_t page = body->room.space->page_bytes;
-    if (!body->room.run || tn_body_is_aliased(body) || body->sealed || body->settling ||
-        body->views == 0)
+    if (!body->room.run || body->sealed || body->settling || body->views == 0)
         return false;
     find_ends(body);
     const size_t shown = tn_max(body->high - tn_min(body->low, body->high), SETTLE_MIN_BYTES);
@@ -334,6 +333,7 @@ static bool find_rest(struct tn_array_body *body, struct rest *out)
     return out->low != 0 || out->high != 0;
 }
 
+/* Of blocks that others show too nothing is given back but what is said of them here. */
 static void give_rest(struct tn_array_body *body, const struct rest *rest)
 {
     struct tn_array_room *room = &body->room;
@@ -421,12 +421,13 @@ static void view_destroy(struct terrane_array *view)
     struct tn_arrays *arrays = tn_arrays_if_any(body->room.space);
     struct rest rest;
     tn_body_lock(body);
-    const bool had_end = tn_view_has_tail(view) || tn_view_has_front(view);
     let_tail_go(view);
     let_front_go(view);
+    const bool outermost = (tail_of(body) == NULL && tn_view_high(view) >= body->high) ||
+                           (front_of(body) == NULL && tn_view_low(view) <= body->low);
     unlink_view(body, view);
     const bool last = body->views == 0 && !body->settling;
-    const bool some = had_end && find_rest(body, &rest);
+    const bool some = (outermost || body->views == VIEWS_SEARCHED) && find_rest(body, &rest);
     body->settling |= some;
     tn_body_unlock(body);
     tn_array_object_free(arrays, view);

@@ -73,10 +73,183 @@ static void longer_versions_are_added(void **state)
     expect_nothing_left(NULL);
 }
 
+#define MUCH   (32 * MIB / sizeof(uint64_t))
+#define LITTLE 100
+
+/* Runs and, once free memory has gone, the file of a space hold a few blocks only. */
+static void expect_small(struct terrane_space *space)
+{
+    struct terrane_array_stats arrays;
+    struct terrane_pool_stats pool;
+    terrane_array_stats(space, &arrays);
+    assert_true(arrays.body_bytes < MIB);
+    (void)terrane_pool_purge(space);
+    terrane_pool_stats(space, &pool);
+    assert_true(pool.file_bytes < MIB);
+}
+
+static void expect_little_file(struct terrane_space *space)
+{
+    struct terrane_pool_stats pool;
+    (void)terrane_pool_purge(space);
+    terrane_pool_stats(space, &pool);
+    assert_true(pool.file_bytes < 8 * MIB);
+}
+
+/* The view that kept most of a body never had one of its ends. */
+static void slices_keep_what_they_show(void **state)
+{
+    (void)state;
+    for (int backing = TERRANE_BACKING_PRIVATE; backing <= TERRANE_BACKING_MEMFD; backing++) {
+        struct terrane_space *space = space_of_backing((enum terrane_backing)backing);
+        struct terrane_array *all = count_up(space, 0, 0, MUCH);
+        struct terrane_array *last = slice_of(all, MUCH - LITTLE, LITTLE);
+        struct terrane_array *first = slice_of(all, 0, LITTLE);
+        terrane_array_release(all);
+        terrane_array_release(last);
+        expect_small(space);
+        expect_up(first, 0, 0, LITTLE);
+        terrane_array_release(first);
+        expect_nothing_left(space);
+        assert_int_equal(terrane_space_destroy(space), 0);
+    }
+}
+
+#define SLICES 300
+
+/* There are too many slices at first to look where they end. */
+static void many_slices_keep_what_they_show(void **state)
+{
+    struct terrane_space *space = space_of_backing(TERRANE_BACKING_MEMFD);
+    struct terrane_array *slices[SLICES], *all = count_up(space, 0, 0, MUCH);
+    (void)state;
+    for (size_t i = 0; i < SLICES; i++)
+        slices[i] = slice_of(all, i * LITTLE * LITTLE, LITTLE);
+    terrane_array_release(all);
+    for (size_t i = SLICES - 1; i > 0; i--)
+        terrane_array_release(slices[i]);
+    expect_small(space);
+    expect_up(slices[0], 0, 0, LITTLE);
+    terrane_array_release(slices[0]);
+    expect_nothing_left(space);
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
+/* Blocks that another body shows do not keep the others. */
+static void forked_bodies_give_back(void **state)
+{
+    struct terrane_space *space = space_of_backing(TERRANE_BACKING_MEMFD);
+    struct terrane_array *newest = count_up(space, 0, 0, MIB / sizeof(uint64_t));
+    struct terrane_array *old, *fork;
+    struct terrane_array_stats stats;
+    void *units;
+    (void)state;
+    assert_int_equal(terrane_array_reserve(&newest, 0, MUCH), 0);
+    old = terrane_array_reference(newest);
+    fork = terrane_array_reference(newest);
+    assert_int_equal(terrane_array_extend(&newest, MUCH, &units), 0);
+    memset(units, 1, MUCH * sizeof(uint64_t));
+    assert_int_equal(terrane_array_append(&fork, units, 1), 0);
+    terrane_array_stats(space, &stats);
+    assert_int_equal(stats.bodies, 2);
+    assert_true(stats.aliased_bytes > 0);
+    terrane_array_release(newest);
+    expect_little_file(space);
+    expect_up(old, 0, 0, MIB / sizeof(uint64_t));
+    expect_up(fork, 0, 0, MIB / sizeof(uint64_t));
+    terrane_array_release(old);
+    terrane_array_release(fork);
+    expect_nothing_left(space);
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
+/* A queue: what went at its front does not go on counting. */
+static void queues_stay_in_a_limit(void **state)
+{
+    (void)state;
+    for (int backing = TERRANE_BACKING_PRIVATE; backing <= TERRANE_BACKING_SCRATCH; backing++) {
+        struct terrane_space *space = space_of_backing((enum terrane_backing)backing);
+        const size_t piece = 256 * KIB / sizeof(uint64_t);
+        struct terrane_array *queue = count_up(space, 0, 0, piece);
+        void *units;
+        terrane_pool_set_limit(space, 16 * MIB);
+        for (size_t round = 1; round < 200; round++) {
+            assert_int_equal(terrane_array_extend(&queue, piece, &units), 0);
+            for (size_t i = 0; i < piece; i++)
+                ((uint64_t *)units)[i] = round * piece + i;
+            if (round < 4)
+                continue;
+            assert_int_equal(terrane_array_slice(&queue, piece, 4 * piece), 0);
+            expect_up(queue, 0, (round - 3) * piece, 4 * piece);
+        }
+        terrane_array_release(queue);
+        expect_nothing_left(space);
+        assert_int_equal(terrane_space_destroy(space), 0);
+    }
+}
+
+/* What is there already costs nothing, though others have the ends of the body. */
+static void nothing_is_done_for_nothing(void **state)
+{
+    struct terrane_array *older = count_up(NULL, 0, 0, 20000), *newer;
+    const uint64_t more = 20000;
+    void *units;
+    (void)state;
+    newer = terrane_array_reference(older);
+    assert_int_equal(terrane_array_append(&newer, &more, 1), 0);
+    assert_int_equal(terrane_array_prepend(&newer, &more, 1), 0);
+    const struct terrane_array *const same = older;
+    const void *const data = terrane_array_data(older);
+    assert_int_equal(terrane_array_reserve(&older, 0, 0), 0);
+    assert_int_equal(terrane_array_extend(&older, 0, &units), 0);
+    assert_ptr_equal(units, (const uint64_t *)data + 20000);
+    assert_int_equal(terrane_array_extend_front(&older, 0, &units), 0);
+    assert_ptr_equal(units, data);
+    assert_ptr_equal(older, same);
+    assert_ptr_equal(terrane_array_data(older), data);
+    terrane_array_release(newer);
+
+    assert_int_equal(terrane_array_seal(&older), 0);
+    const struct terrane_array *const sealed = older;
+    struct terrane_array *again = terrane_array_reference(older);
+    assert_int_equal(terrane_array_seal(&again), 0);
+    assert_ptr_equal(again, sealed);
+    terrane_array_release(again);
+    terrane_array_release(older);
+    expect_nothing_left(NULL);
+}
+
+/* More bytes than any run has, and more than can be counted. */
+static void sizes_beyond_all_are_refused(void **state)
+{
+    struct terrane_array *array;
+    void *units;
+    (void)state;
+    assert_int_equal(terrane_array_create(NULL, TERRANE_ARRAY_UNIT_MAX, 0, &array), 0);
+    assert_int_equal(terrane_array_resize(&array, LITTLE), 0);
+    for (unsigned shift = 34; shift < 64; shift++) {
+        const size_t count = (size_t)1 << shift;
+        const int error = terrane_array_resize(&array, count);
+        assert_true(error == -ENOMEM || error == -EOVERFLOW);
+        assert_int_equal(terrane_array_extend(&array, count, &units), error);
+        assert_int_equal(terrane_array_extend_front(&array, count, &units), error);
+        assert_int_equal(terrane_array_reserve(&array, count, count), error);
+        assert_int_equal(terrane_array_length(array), LITTLE);
+    }
+    terrane_array_release(array);
+    expect_nothing_left(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(longer_versions_are_added),
+        cmocka_unit_test(slices_keep_what_they_show),
+        cmocka_unit_test(many_slices_keep_what_they_show),
+        cmocka_unit_test(forked_bodies_give_back),
+        cmocka_unit_test(queues_stay_in_a_limit),
+        cmocka_unit_test(nothing_is_done_for_nothing),
+        cmocka_unit_test(sizes_beyond_all_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
