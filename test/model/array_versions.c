@@ -23,6 +23,12 @@
 #define BYTES_MAX (12 * MIB)
 #define SPACES    2
 
+#ifdef TN_DEBUG /* each step checks more */
+#define STEPS 600
+#else
+#define STEPS 2000
+#endif
+
 struct game {
     const char *name;
     struct terrane_space_options options; /* of the first space */
@@ -33,7 +39,7 @@ struct game {
 struct scale {
     unsigned order; /* sizes up to 2^order */
     size_t live;    /* bytes of all versions */
-    uint64_t steps; /* of 1000 of the whole */
+    uint64_t steps;
 };
 
 static const char *playing;
@@ -55,12 +61,14 @@ static size_t live_bytes(void)
     return sum;
 }
 
-/* What a version may grow by. */
+/* What a version may grow by: mostly little, so that what is shared stays large beside what is
+ * new; a new array is large more often. */
 static size_t draw_growth(const struct version *version)
 {
     const size_t live = live_bytes();
-    size_t bytes = seeds_chance(&seeds, 50) ? seeds_size(&seeds, scale.order)
-                                            : (size_t)seeds_below(&seeds, (size_t)1 << scale.order);
+    const bool large = seeds_chance(&seeds, version->bytes == 0 ? 70 : 10);
+    size_t bytes = large ? (size_t)seeds_below(&seeds, (size_t)1 << scale.order)
+                         : seeds_size(&seeds, scale.order);
     if (bytes > version->room - version->bytes)
         bytes = version->room - version->bytes;
     return live >= scale.live ? 0 : bytes > scale.live - live ? scale.live - live : bytes;
@@ -187,7 +195,7 @@ static void grow(struct version *version, size_t what)
 
 static void change(struct version *version, size_t what)
 {
-    if (what < 25)
+    if (what < 30)
         move_reference(version);
     else if (what < 50)
         version_write(version, &seeds);
@@ -220,7 +228,7 @@ static void cut(struct version *version, size_t what)
 static void step(void)
 {
     struct version *version = &slots[seeds_below(&seeds, SLOTS)];
-    const bool full = live_bytes() > scale.live / 4 * 3;
+    const bool full = live_bytes() > scale.live / 8 * 7;
     const size_t what = (size_t)seeds_below(&seeds, 100), how = (size_t)seeds_below(&seeds, 100);
     if (version->array == NULL)
         move_create(version);
@@ -395,9 +403,9 @@ static void play(const struct game *game, const struct scale *scales, unsigned c
 static void play_on_files(uint64_t seed, uint64_t all)
 {
     const char *dir = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
-    const struct scale scales[] = {{12, 256 * KIB, all * 60 / 100},
-                                   {18, 2 * MIB, all * 35 / 100},
-                                   {23, 16 * MIB, all * 5 / 100}};
+    const struct scale scales[] = {{12, 256 * KIB, all * 40 / 100},
+                                   {19, 6 * MIB, all * 50 / 100},
+                                   {22, 16 * MIB, all * 10 / 100}};
     const struct game games[] = {
         {"private", {.window_bytes = 16 * GIB}, TERRANE_BACKING_PRIVATE, false},
         {"memfd",
@@ -406,7 +414,7 @@ static void play_on_files(uint64_t seed, uint64_t all)
          false},
         {"scratch",
          {.backing = TERRANE_BACKING_SCRATCH, .window_bytes = 16 * GIB, .scratch_dir = dir},
-         TERRANE_BACKING_PRIVATE,
+         TERRANE_BACKING_MEMFD,
          false}};
     const char *only = getenv("GAME");
     for (unsigned i = 0; i < sizeof(games) / sizeof(games[0]); i++)
@@ -456,7 +464,7 @@ static void play_on_huge_pages(struct huge_game *huge)
 int main(void)
 {
     const uint64_t seed = seeds_announce("array_versions");
-    const uint64_t all = environment_number("STEPS", 2000);
+    const uint64_t all = environment_number("STEPS", STEPS);
     unsigned char *copies = mmap(NULL, SLOTS * BYTES_MAX, PROT_READ | PROT_WRITE,
                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     EXPECT(copies != MAP_FAILED);
