@@ -10,7 +10,7 @@
 #include <sys/file.h>
 
 /* How long others may have them, such as a benchmark; then the test does without. */
-#define HUGE_PAGES_TRIES 50
+#define HUGE_PAGES_TRIES 20
 
 /* What is left to the rest of the machine. */
 #define HUGE_PAGES_SPARE ((size_t)1 << 30)
