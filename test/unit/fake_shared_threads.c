@@ -1,17 +1,33 @@
 /* Blocks that the runs of several threads show are let go by all of them at once, in any order: the
  * last one gives each extent back, whether its own block is used, is just being retired or waits
  * for it. A round: every thread makes a run of its own; each aliases parts of all of them into a
- * second one; then each replaces, lets go and retires what it has, while the others do. */
+ * second one; then each replaces, lets go and retires what it has, while the others do. A file that
+ * gives memory back slowly lets them all come in between. */
 #include "shared_blocks.h"
 #include "test_threads.h"
+
+#include <time.h>
 
 #define THREADS 4
 
 #ifdef __SANITIZE_THREAD__
-#define ROUNDS 150
+#define ROUNDS 60
 #else
-#define ROUNDS 400
+#define ROUNDS 150
 #endif
+
+/* ---- a slow file ---- */
+
+int __real_tn_os_file_punch(int fd, uint64_t offset_bytes, uint64_t size_bytes);
+int __wrap_tn_os_file_punch(int fd, uint64_t offset_bytes, uint64_t size_bytes);
+int __wrap_tn_os_file_punch(int fd, uint64_t offset_bytes, uint64_t size_bytes)
+{
+    const struct timespec moment = {.tv_nsec = 100000};
+    (void)nanosleep(&moment, NULL);
+    return __real_tn_os_file_punch(fd, offset_bytes, size_bytes);
+}
+
+/* ---- threads ---- */
 
 struct thread {
     unsigned index;
@@ -125,7 +141,7 @@ static void *rounds(void *context)
 int main(void)
 {
     pthread_t ids[THREADS];
-    const uint64_t seed = seeds_announce("shared_blocks_threads");
+    const uint64_t seed = seeds_announce("fake_shared_threads");
     if (!tn_os_features()->memfd)
         test_skip("no memfd here");
     world_open(&world, TERRANE_BACKING_MEMFD, 0);
