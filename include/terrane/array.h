@@ -24,6 +24,10 @@
  * were built of them, belong to one thread at a time together. No call waits for another longer
  * than it takes to change an array.
  *
+ * A child of fork has arrays of private spaces to itself, and can read those of its parent's memfd
+ * spaces as long as the parent keeps them; building on them is refused there, and references to them
+ * are not counted. Of scratch spaces it has no units.
+ *
  * Building calls return 0, or on failure a negative errno, and change nothing then: the reference
  * is still the caller's. Common errors: -ENOMEM (memory, addresses, a limit), -ENOSPC, -EIO (the
  * space's file), -EPERM (a shared space of the parent, after fork), -EOVERFLOW (more bytes than can
@@ -77,7 +81,9 @@ TERRANE_API int terrane_array_create(struct terrane_space *space, size_t unit, u
 /* One more reference to the same array; returns it. O(1). */
 TERRANE_API struct terrane_array *terrane_array_reference(struct terrane_array *array);
 
-/* Gives a reference back; the last one gives back what no other array shows. NULL is ignored. */
+/* Gives a reference back; the last one gives back what no other array shows. NULL is ignored. A
+ * reference that was given back before ends the process, as long as its memory is not another
+ * array's. */
 TERRANE_API void terrane_array_release(struct terrane_array *array);
 
 /* ---- reading ---- */
@@ -214,7 +220,8 @@ TERRANE_API int terrane_array_split(struct terrane_array **array, size_t index,
                                     struct terrane_array **rest);
 
 /* Puts all units of `second` behind those of *array; consumes both references. They may be the
- * same array. -EINVAL: units of different sizes; -EXDEV: different spaces. */
+ * same array, but not by one reference. -EINVAL: it is one, or units of different sizes; -EXDEV:
+ * different spaces. */
 TERRANE_API int terrane_array_concatenate(struct terrane_array **array,
                                           struct terrane_array *second);
 

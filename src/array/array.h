@@ -36,10 +36,19 @@
 #define TN_ARRAY_SHARDS  4
 #define TN_ARRAY_STRIPES 64
 
-/* A heap that threads share, for headers and small bodies. */
+/* What lies in heaps. What is said of arrays is private to the process, so that a child of fork has
+ * it to itself and can neither change the parent's nor miss what the parent has given back. */
+enum tn_array_kind {
+    TN_ARRAY_SAID,  /* headers and bodies */
+    TN_ARRAY_UNITS, /* units of small arrays */
+    TN_ARRAY_KINDS
+};
+
+/* Heaps that threads share. */
 struct tn_array_shard {
-    struct tn_lock lock;               /* rank TN_RANK_ARRAYS; guards what the heap holds */
-    struct terrane_heap *_Atomic heap; /* release, with acquire by who takes the lock */
+    struct tn_lock lock; /* rank TN_RANK_ARRAYS; guards what the heaps hold */
+    struct terrane_heap *_Atomic heaps[TN_ARRAY_KINDS]; /* release, with acquire by who takes the
+                                                           lock */
 };
 
 enum tn_array_counter {
@@ -55,8 +64,9 @@ enum tn_array_counter {
 
 struct tn_arrays {
     struct terrane_space *space;
-    struct terrane_space *heap_space; /* of headers and small bodies: the same, if its pages are
-                                         ordinary ones, else the default space */
+    /* Where the heaps are. Units: here, if pages are ordinary ones, else in the default space; the
+     * rest there too if this space is shared. In a private space one heap has both kinds. */
+    struct terrane_space *heap_spaces[TN_ARRAY_KINDS];
     struct tn_array_shard shards[TN_ARRAY_SHARDS];
     struct tn_lock stripes[TN_ARRAY_STRIPES];     /* rank TN_RANK_ARRAYS; each guards some bodies */
     _Atomic uint64_t counters[TN_ARRAY_COUNTERS]; /* relaxed */
@@ -86,8 +96,8 @@ static inline void tn_array_uncount(struct terrane_space *space, enum tn_array_c
 
 /* A small object of at least `bytes` (at most TN_SMALL_MAX), aligned to a page from one page up.
  * NULL: no memory. */
-void *tn_array_object(struct tn_arrays *arrays, size_t bytes);
-void tn_array_object_free(struct tn_arrays *arrays, void *object);
+void *tn_array_object(struct tn_arrays *arrays, enum tn_array_kind kind, size_t bytes);
+void tn_array_object_free(struct tn_arrays *arrays, enum tn_array_kind kind, void *object);
 
 /* ---- memory of a body (room.c) ---- */
 

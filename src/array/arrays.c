@@ -2,7 +2,11 @@
  *
  * A heap has one owner; arrays are made and given back by any thread. So there are a few heaps,
  * each under a lock, and a thread always comes to the same one. Objects go back to the heap that
- * they came from. */
+ * they came from.
+ *
+ * Headers and bodies of shared spaces lie in the default space, which a child of fork has a copy
+ * of: it can read the parent's arrays as long as their units are there. It must not build on them,
+ * which the library refuses; and it forgets their room for the inline calls, which do not ask. */
 #include "array/array.h"
 
 #include "os/os.h"
@@ -16,24 +20,41 @@ static size_t arrays_bytes(void)
     return tn_round_up(sizeof(struct tn_arrays), tn_os_page_bytes());
 }
 
-static struct terrane_heap *heap_of_shard(const struct tn_array_shard *shard)
+static struct terrane_heap *heap_of_shard(const struct tn_array_shard *shard,
+                                          enum tn_array_kind kind)
 {
     /* acquire; pairs with the release in make_heap */
-    return atomic_load_explicit(&shard->heap, memory_order_acquire);
+    return atomic_load_explicit(&shard->heaps[kind], memory_order_acquire);
+}
+
+/* The kind that is kept where this one is. */
+static enum tn_array_kind kept_as(const struct tn_arrays *arrays, enum tn_array_kind kind)
+{
+    return arrays->space->backing == TERRANE_BACKING_PRIVATE ? TN_ARRAY_SAID : kind;
 }
 
 /* The space ends, and with it what lies in it. */
 static void arrays_release(struct terrane_space *space)
 {
     struct tn_arrays *arrays = tn_arrays_if_any(space);
-    for (unsigned i = 0; i < TN_ARRAY_SHARDS && arrays->heap_space != space; i++)
-        terrane_heap_destroy(heap_of_shard(&arrays->shards[i]));
+    for (unsigned i = 0; i < TN_ARRAY_SHARDS * TN_ARRAY_KINDS; i++) {
+        const enum tn_array_kind kind = i % TN_ARRAY_KINDS;
+        if (arrays->heap_spaces[kind] != space)
+            terrane_heap_destroy(heap_of_shard(&arrays->shards[i / TN_ARRAY_KINDS], kind));
+    }
     (void)tn_os_release(arrays, arrays_bytes());
 }
 
-static bool has_ordinary_pages(const struct terrane_space *space)
+/* Says where the heaps are; false: nowhere. */
+static bool find_heap_spaces(struct tn_arrays *arrays)
 {
-    return space->page_bytes == tn_os_page_bytes();
+    struct terrane_space *space = arrays->space;
+    const bool ordinary = space->page_bytes == tn_os_page_bytes();
+    const bool private = space->backing == TERRANE_BACKING_PRIVATE;
+    struct terrane_space *other = private ? space : terrane_space_default();
+    arrays->heap_spaces[TN_ARRAY_SAID] = other;
+    arrays->heap_spaces[TN_ARRAY_UNITS] = ordinary ? space : other;
+    return other != NULL;
 }
 
 struct tn_arrays *tn_arrays_of(struct terrane_space *space)
@@ -42,12 +63,14 @@ struct tn_arrays *tn_arrays_of(struct terrane_space *space)
     void *memory;
     if (TN_LIKELY(arrays != NULL))
         return arrays;
-    struct terrane_space *heap_space = has_ordinary_pages(space) ? space : terrane_space_default();
-    if (heap_space == NULL || tn_os_allocate(arrays_bytes(), &memory) != 0)
+    if (tn_os_allocate(arrays_bytes(), &memory) != 0)
         return NULL;
     arrays = memory;
     arrays->space = space;
-    arrays->heap_space = heap_space;
+    if (!find_heap_spaces(arrays)) {
+        (void)tn_os_release(memory, arrays_bytes());
+        return NULL;
+    }
     for (unsigned i = 0; i < TN_ARRAY_SHARDS; i++)
         arrays->shards[i].lock = (struct tn_lock)TN_LOCK_INIT(TN_RANK_ARRAYS);
     for (unsigned i = 0; i < TN_ARRAY_STRIPES; i++)
@@ -62,26 +85,29 @@ struct tn_arrays *tn_arrays_of(struct terrane_space *space)
 
 /* ---- objects ---- */
 
-static struct terrane_heap *make_heap(struct tn_arrays *arrays, struct tn_array_shard *shard)
+static struct terrane_heap *make_heap(struct tn_arrays *arrays, struct tn_array_shard *shard,
+                                      enum tn_array_kind kind)
 {
     struct terrane_heap *none = NULL;
-    struct terrane_heap *heap = tn_heap_create_shared(arrays->heap_space);
+    struct terrane_heap *heap = tn_heap_create_shared(arrays->heap_spaces[kind]);
     /* release; pairs with the acquire in heap_of_shard */
-    if (heap == NULL || atomic_compare_exchange_strong_explicit(
-                            &shard->heap, &none, heap, memory_order_release, memory_order_acquire))
+    if (heap == NULL ||
+        atomic_compare_exchange_strong_explicit(&shard->heaps[kind], &none, heap,
+                                                memory_order_release, memory_order_acquire))
         return heap;
     terrane_heap_destroy(heap); /* another thread was faster */
     return none;
 }
 
-void *tn_array_object(struct tn_arrays *arrays, size_t bytes)
+void *tn_array_object(struct tn_arrays *arrays, enum tn_array_kind kind, size_t bytes)
 {
     const int saved_errno = errno;
     const size_t page = tn_os_page_bytes();
     struct tn_array_shard *shard =
         &arrays->shards[(tn_thread_mark() >> 12) * 0x9E3779B97F4A7C15u >> 62];
-    struct terrane_heap *heap = heap_of_shard(shard);
-    if (TN_UNLIKELY(heap == NULL) && (heap = make_heap(arrays, shard)) == NULL) {
+    kind = kept_as(arrays, kind);
+    struct terrane_heap *heap = heap_of_shard(shard, kind);
+    if (TN_UNLIKELY(heap == NULL) && (heap = make_heap(arrays, shard, kind)) == NULL) {
         errno = saved_errno;
         return NULL;
     }
@@ -96,15 +122,16 @@ void *tn_array_object(struct tn_arrays *arrays, size_t bytes)
 _Static_assert(TN_ARRAY_SHARDS == 4, "two bits of the hash choose a shard");
 
 /* The shard that a heap belongs to, from the heap that the object says it is of. */
-void tn_array_object_free(struct tn_arrays *arrays, void *object)
+void tn_array_object_free(struct tn_arrays *arrays, enum tn_array_kind kind, void *object)
 {
     const struct terrane_heap *heap = terrane_heap_of(object);
+    kind = kept_as(arrays, kind);
     for (unsigned i = 0; i < TN_ARRAY_SHARDS; i++) {
         struct tn_array_shard *shard = &arrays->shards[i];
-        if (heap_of_shard(shard) != heap)
+        if (heap_of_shard(shard, kind) != heap)
             continue;
         tn_lock_acquire(&shard->lock);
-        tn_heap_free(heap_of_shard(shard), object);
+        tn_heap_free(heap_of_shard(shard, kind), object);
         tn_lock_release(&shard->lock);
         return;
     }
@@ -179,5 +206,33 @@ static void fork_give(void)
     each_arrays(tn_lock_fork_give);
 }
 
-/* In the child the heaps are whole: who forked held their locks. */
-static const struct tn_atfork_part fork_part = {.take = fork_take, .give = fork_give};
+/* Headers and bodies lie in one heap. Classes of this size are TN_OBJECT_ALIGN apart. */
+_Static_assert(sizeof(struct terrane_array) + TN_OBJECT_ALIGN <= sizeof(struct tn_array_body),
+               "an object that no body fits in is a header");
+
+static int forget_room(void *object, size_t bytes, void *context)
+{
+    (void)context;
+    if (bytes < sizeof(struct tn_array_body)) {
+        struct terrane_array *view = object;
+        view->limit = view->floor = NULL;
+    }
+    return 0;
+}
+
+/* The heaps are whole: who forked held their locks. */
+static void fork_child(void)
+{
+    for (uint32_t id = 0; id < TN_SPACES_MAX; id++) {
+        const struct terrane_space *space = tn_space_at(id);
+        const struct tn_arrays *arrays = space != NULL ? tn_arrays_if_any(space) : NULL;
+        for (unsigned i = 0; arrays != NULL && space->foreign && i < TN_ARRAY_SHARDS; i++) {
+            struct terrane_heap *heap = heap_of_shard(&arrays->shards[i], TN_ARRAY_SAID);
+            if (heap != NULL)
+                (void)terrane_heap_walk(heap, forget_room, NULL);
+        }
+    }
+}
+
+static const struct tn_atfork_part fork_part = {
+    .take = fork_take, .give = fork_give, .child = fork_child};

@@ -356,7 +356,8 @@ static bool join_here(struct terrane_array *array, struct terrane_array *second)
 int terrane_array_concatenate(struct terrane_array **array, struct terrane_array *second)
 {
     size_t length, bytes;
-    if ((*array)->unit != second->unit)
+    if ((*array)->unit != second->unit ||
+        (*array == second && terrane_array_holders(second) == 1 && !space_of(second)->foreign))
         return -EINVAL;
     if (space_of(*array) != space_of(second))
         return -EXDEV;

@@ -16,7 +16,7 @@ size_t tn_room_granule(const struct terrane_space *space)
 
 static int take_object(struct tn_arrays *arrays, size_t bytes, struct tn_array_room *out)
 {
-    char *object = tn_array_object(arrays, bytes);
+    char *object = tn_array_object(arrays, TN_ARRAY_UNITS, bytes);
     if (object == NULL)
         return arrays->space->foreign ? -EPERM : -ENOMEM;
     *out = (struct tn_array_room){
@@ -77,7 +77,7 @@ void tn_room_give(const struct tn_array_room *room)
     if (room->run)
         tn_pool_release(room->space, room->block, room->order, room->bytes);
     else
-        tn_array_object_free(tn_arrays_if_any(room->space), room->start);
+        tn_array_object_free(tn_arrays_if_any(room->space), TN_ARRAY_UNITS, room->start);
 }
 
 /* Private pages outside what was moved are still there, and the run is to be clean. A shared run is

@@ -38,7 +38,7 @@ static void set_front(struct tn_array_body *body, struct terrane_array *view)
 static struct tn_array_body *body_create(struct tn_arrays *arrays, const struct tn_array_room *room,
                                          bool atomic)
 {
-    struct tn_array_body *body = tn_array_object(arrays, sizeof(*body));
+    struct tn_array_body *body = tn_array_object(arrays, TN_ARRAY_SAID, sizeof(*body));
     if (body == NULL)
         return NULL;
     *body = (struct tn_array_body){.room = *room, .atomic = atomic};
@@ -64,7 +64,7 @@ static void body_destroy(struct tn_array_body *body)
 {
     struct terrane_space *space = body->room.space;
     give_room(body);
-    tn_array_object_free(tn_arrays_if_any(space), body);
+    tn_array_object_free(tn_arrays_if_any(space), TN_ARRAY_SAID, body);
     tn_array_uncount(space, TN_ARRAY_BODIES, 1);
 }
 
@@ -95,7 +95,8 @@ static void unlink_view(struct tn_array_body *body, struct terrane_array *view)
 static struct terrane_array *make_view(struct terrane_space *space, uint32_t unit, uint32_t flags,
                                        char *data, size_t length)
 {
-    struct terrane_array *view = tn_array_object(tn_arrays_if_any(space), sizeof(*view));
+    struct terrane_array *view =
+        tn_array_object(tn_arrays_if_any(space), TN_ARRAY_SAID, sizeof(*view));
     if (view == NULL)
         return NULL;
     *view = (struct terrane_array){
@@ -430,7 +431,7 @@ static void view_destroy(struct terrane_array *view)
     const bool some = (outermost || body->views == VIEWS_SEARCHED) && find_rest(body, &rest);
     body->settling |= some;
     tn_body_unlock(body);
-    tn_array_object_free(arrays, view);
+    tn_array_object_free(arrays, TN_ARRAY_SAID, view);
     tn_array_uncount(arrays->space, TN_ARRAY_VIEWS, 1);
     if (last)
         body_destroy(body);
@@ -440,8 +441,16 @@ static void view_destroy(struct terrane_array *view)
 
 /* ---- life ---- */
 
+/* As long as its memory is not another array's, what was released says so. */
+static void expect_held(const struct terrane_array *array)
+{
+    if (TN_UNLIKELY(terrane_array_holders(array) == 0))
+        tn_die("invalid array: pointer %p was released before", (const void *)array);
+}
+
 struct terrane_array *terrane_array_reference(struct terrane_array *array)
 {
+    expect_held(array);
     if (array->body->room.space->foreign)
         return array; /* the parent counts */
     /* acquire; pairs with the release of who gave the last other reference back, and has looked at
@@ -456,7 +465,10 @@ struct terrane_array *terrane_array_reference(struct terrane_array *array)
 
 void terrane_array_release(struct terrane_array *array)
 {
-    if (array == NULL || array->body->room.space->foreign)
+    if (array == NULL)
+        return;
+    expect_held(array);
+    if (array->body->room.space->foreign)
         return;
     if ((array->flags & TERRANE_ARRAY_ATOMIC) == 0)
         array->holders--;

@@ -240,6 +240,95 @@ static void sizes_beyond_all_are_refused(void **state)
     expect_nothing_left(NULL);
 }
 
+/* ---- children of fork ---- */
+
+static void expect_refused(struct terrane_array *array)
+{
+    struct terrane_array *other = NULL;
+    const uint64_t more[2] = {1, 2};
+    void *units;
+    EXPECT(terrane_array_append(&array, more, 1) == -EPERM);
+    EXPECT(terrane_array_prepend(&array, more, 1) == -EPERM);
+    EXPECT(terrane_array_push(&array, more, sizeof(*more)) == -EPERM);
+    EXPECT(terrane_array_push_front(&array, more, sizeof(*more)) == -EPERM);
+    EXPECT(terrane_array_insert(&array, 1, more, 2) == -EPERM);
+    EXPECT(terrane_array_remove(&array, 1, 1) == -EPERM);
+    EXPECT(terrane_array_slice(&array, 1, 1) == -EPERM);
+    EXPECT(terrane_array_split(&array, 1, &other) == -EPERM);
+    EXPECT(terrane_array_resize(&array, 2) == -EPERM);
+    EXPECT(terrane_array_reserve(&array, 10, 10) == -EPERM);
+    EXPECT(terrane_array_write(&array, 0, 1, &units) == -EPERM);
+    EXPECT(terrane_array_seal(&array) == -EPERM);
+    EXPECT(terrane_array_concatenate(&array, terrane_array_reference(array)) == -EPERM);
+    EXPECT(terrane_array_writable(array) == NULL);
+    EXPECT(terrane_array_length(array) == LITTLE);
+}
+
+static void in_child_of_fork(void *context)
+{
+    struct terrane_array *array = context;
+    expect_refused(array);
+    terrane_array_release(array);
+    terrane_array_release(array); /* these are not its references: nothing happens */
+}
+
+/* Room that the parent's array has is not the child's, though they see the same pages. */
+static void children_cannot_build(void **state)
+{
+    (void)state;
+    for (int backing = TERRANE_BACKING_MEMFD; backing <= TERRANE_BACKING_SCRATCH; backing++) {
+        struct terrane_space *space = space_of_backing((enum terrane_backing)backing);
+        struct terrane_array *array = count_up(space, 0, 7, LITTLE);
+        assert_int_equal(terrane_array_reserve(&array, 1000, 1000), 0);
+        assert_int_equal(child_run(in_child_of_fork, array), 0);
+        expect_up(array, 0, 7, LITTLE);
+        assert_int_equal(terrane_array_length(array), LITTLE);
+        terrane_array_release(array);
+        expect_nothing_left(space);
+        assert_int_equal(terrane_space_destroy(space), 0);
+    }
+}
+
+/* The parent gives its array back, and the child afterwards what it thinks is its reference. */
+static void parents_release_first(void **state)
+{
+    struct terrane_space *space = space_of_backing(TERRANE_BACKING_MEMFD);
+    struct terrane_array *array = count_up(space, 0, 0, LITTLE), *next;
+    int gone[2];
+    char byte;
+    (void)state;
+    assert_int_equal(pipe(gone), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        close(gone[1]);
+        EXPECT(read(gone[0], &byte, 1) == 0);
+        expect_refused(array);
+        terrane_array_release(array);
+        _Exit(0);
+    }
+    close(gone[0]);
+    terrane_array_release(array);
+    next = count_up(space, 0, 1000, 2 * LITTLE); /* takes the place of the other */
+    close(gone[1]);
+    assert_int_equal(child_wait(pid), 0);
+    expect_up(next, 0, 1000, 2 * LITTLE);
+    terrane_array_release(next);
+    assert_int_equal(terrane_space_destroy(space), 0);
+}
+
+/* An array cannot be put behind itself by its only reference, which would be consumed twice. */
+static void one_reference_is_not_two(void **state)
+{
+    struct terrane_array *array = count_up(NULL, 0, 0, LITTLE);
+    (void)state;
+    assert_int_equal(terrane_array_concatenate(&array, array), -EINVAL);
+    expect_up(array, 0, 0, LITTLE);
+    assert_int_equal(terrane_array_concatenate(&array, terrane_array_reference(array)), 0);
+    expect_up(array, LITTLE, 0, LITTLE);
+    terrane_array_release(array);
+    expect_nothing_left(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +339,9 @@ int main(void)
         cmocka_unit_test(queues_stay_in_a_limit),
         cmocka_unit_test(nothing_is_done_for_nothing),
         cmocka_unit_test(sizes_beyond_all_are_refused),
+        cmocka_unit_test(children_cannot_build),
+        cmocka_unit_test(parents_release_first),
+        cmocka_unit_test(one_reference_is_not_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,9 +300,11 @@ struct floor_level {
 static void trim_heaps(struct terrane_space *space)
 {
     struct tn_arrays *arrays = tn_arrays_if_any(space);
-    for (unsigned i = 0; i < TN_ARRAY_SHARDS; i++)
-        if (arrays->shards[i].heap != NULL)
-            terrane_heap_trim(arrays->shards[i].heap);
+    for (unsigned i = 0; i < TN_ARRAY_SHARDS * TN_ARRAY_KINDS; i++) {
+        struct terrane_heap *heap = arrays->shards[i / TN_ARRAY_KINDS].heaps[i % TN_ARRAY_KINDS];
+        if (heap != NULL)
+            terrane_heap_trim(heap);
+    }
 }
 
 static void measure(struct floor_level *level)
