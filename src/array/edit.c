@@ -128,6 +128,8 @@ static int own_granule(const struct tn_array_room *room, char *granule, size_t b
     if (error != 0)
         return error;
     char *copy = tn_block_addr(room->space, run.block);
+    if (tn_os_features()->populate && room->space->page_bytes == tn_os_page_bytes())
+        (void)tn_os_populate(copy, bytes); /* in one call; refused, its pages are faulted in */
     memcpy(copy, granule, bytes);
     error = tn_space_replace(room->space, copy, granule, bytes);
     if (error == 0)
