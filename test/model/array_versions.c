@@ -230,6 +230,8 @@ static void step(void)
     struct version *version = &slots[seeds_below(&seeds, SLOTS)];
     const bool full = live_bytes() > scale.live / 8 * 7;
     const size_t what = (size_t)seeds_below(&seeds, 100), how = (size_t)seeds_below(&seeds, 100);
+    if (seeds_below(&seeds, 100) == 0)
+        (void)terrane_pool_purge(spaces[seeds_below(&seeds, SPACES)]);
     if (version->array == NULL)
         move_create(version);
     else if (what < (full ? 15 : 45))
@@ -409,7 +411,10 @@ static void play_on_files(uint64_t seed, uint64_t all)
                                    {19, 6 * MIB, all * 50 / 100},
                                    {22, 16 * MIB, all * 10 / 100}};
     const struct game games[] = {
-        {"private", {.window_bytes = 16 * GIB}, TERRANE_BACKING_PRIVATE, false},
+        {"private",
+         {.window_bytes = 16 * GIB, .move_min_bytes = 16 * KIB},
+         TERRANE_BACKING_PRIVATE,
+         false},
         {"memfd",
          {.backing = TERRANE_BACKING_MEMFD, .window_bytes = 16 * GIB},
          TERRANE_BACKING_MEMFD,
@@ -417,7 +422,14 @@ static void play_on_files(uint64_t seed, uint64_t all)
         {"scratch",
          {.backing = TERRANE_BACKING_SCRATCH, .window_bytes = 16 * GIB, .scratch_dir = dir},
          TERRANE_BACKING_MEMFD,
-         false}};
+         false},
+        {"short of all",
+         {.backing = TERRANE_BACKING_MEMFD,
+          .window_bytes = 16 * GIB,
+          .mappings_budget = 12,
+          .limit_bytes = 8 * MIB},
+         TERRANE_BACKING_PRIVATE,
+         true}};
     const char *only = getenv("GAME");
     for (unsigned i = 0; i < sizeof(games) / sizeof(games[0]); i++)
         if (only == NULL || strcmp(only, games[i].name) == 0)

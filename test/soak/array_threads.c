@@ -15,8 +15,8 @@
 #define SPACES    4 /* private, memfd, scratch, and private again */
 #define SLOTS     96
 #define ROOM      ((size_t)1 << 20)
-#define ORDER_MAX 18                 /* sizes that arrays grow by: up to 2^18 */
-#define HOLD_MAX  ((size_t)24 << 20) /* handed out in one space */
+#define ORDER_MAX 18                /* sizes that arrays grow by: up to 2^18 */
+#define HOLD_MAX  ((size_t)8 << 20) /* handed out in one space */
 #define RESIDENT  ((size_t)1000 << 20)
 
 static struct terrane_space *spaces[SPACES];
