@@ -320,7 +320,9 @@ static int make_room(struct terrane_array **array, const struct addition *in_fro
                      const struct addition *behind)
 {
     struct terrane_array *const old = *array;
-    const bool shared = terrane_array_holders(old) > 1;
+    /* Of what others see in part, a first step may make another array, and a second one fail. */
+    const bool shared =
+        terrane_array_holders(old) > 1 || (in_front != NULL && !tn_view_is_sole(old));
     int error = 0;
     if (shared)
         (void)terrane_array_reference(old);
