@@ -383,29 +383,41 @@ int terrane_array_concatenate(struct terrane_array **array, struct terrane_array
 
 /* ---- other places ---- */
 
+/* A run that nobody else sees. */
+static int settle_alone(struct terrane_array **array)
+{
+    const struct terrane_array *view = *array;
+    if (tn_view_is_sole(view) && view->body->room.run)
+        return 0;
+    const struct tn_array_piece piece = tn_array_part(view, 0, view->length);
+    const struct tn_array_plan plan = {.arrays = tn_arrays_if_any(space_of(view)),
+                                       .pieces = &piece,
+                                       .count = 1,
+                                       .own_pages = true};
+    return tn_array_rebuild(array, &plan, view->length);
+}
+
 int terrane_array_seal(struct terrane_array **array)
 {
-    struct terrane_array *view = *array;
-    if (space_of(view)->foreign)
+    struct terrane_array *const old = *array;
+    if (space_of(old)->foreign)
         return -EPERM;
-    if (view->body->sealed)
+    if (old->body->sealed)
         return 0;
-    if (!tn_view_is_sole(view) || !view->body->room.run) {
-        const struct tn_array_piece piece = tn_array_part(view, 0, view->length);
-        const struct tn_array_plan plan = {.arrays = tn_arrays_if_any(space_of(view)),
-                                           .pieces = &piece,
-                                           .count = 1,
-                                           .own_pages = true};
-        const int error = tn_array_rebuild(array, &plan, view->length);
-        if (error != 0)
-            return error;
-        view = *array;
-    }
-    struct tn_array_room *room = &view->body->room;
-    const int error =
-        tn_space_protect(room->space, room->block, room->start, room->bytes, true, false);
+    /* What others see becomes another array, and the caller's again if that cannot be sealed. */
+    const bool seen = !tn_view_is_sole(old);
+    if (seen)
+        (void)terrane_array_reference(old);
+    int error = settle_alone(array);
+    const struct tn_array_room *room = &(*array)->body->room;
     if (error == 0)
-        tn_view_seal(view);
+        error = tn_space_protect(room->space, room->block, room->start, room->bytes, true, false);
+    if (error == 0)
+        tn_view_seal(*array);
+    if (seen) {
+        terrane_array_release(error != 0 ? *array : old);
+        *array = error != 0 ? old : *array;
+    }
     return error;
 }
 
