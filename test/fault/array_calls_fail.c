@@ -521,9 +521,6 @@ static void on_backing(const char *name, enum terrane_backing backing)
 int main(void)
 {
     static unsigned char copies[SLOTS][BYTES_MAX];
-    struct tn_os_features features = *tn_os_features();
-    features.thp = features.thp_shared = TN_OS_THP_NEVER; /* advice has mappings of its own */
-    tn_os_features_override(&features);
     setvbuf(stdout, NULL, _IOLBF, 4096);
     for (unsigned i = 0; i < SLOTS; i++)
         slots[i] = (struct version){.copy = copies[i], .room = BYTES_MAX};
