@@ -25,8 +25,8 @@
  * than it takes to change an array.
  *
  * A child of fork has arrays of private spaces to itself, and can read those of its parent's memfd
- * spaces as long as the parent keeps them; building on them is refused there, and references to them
- * are not counted. Of scratch spaces it has no units.
+ * spaces as long as the parent keeps them; building on them is refused there, and references to
+ * them are not counted. Of scratch spaces it has no units.
  *
  * Building calls return 0, or on failure a negative errno, and change nothing then: the reference
  * is still the caller's. Common errors: -ENOMEM (memory, addresses, a limit), -ENOSPC, -EIO (the
@@ -66,7 +66,6 @@ struct terrane_array {
     uint32_t unit;    /* bytes */
     uint32_t holders; /* references */
     uint32_t flags;
-    uint32_t placement; /* of the library: where header and body come from */
     struct tn_array_body *body;
     struct terrane_array *next, *previous; /* that show the same body */
 };

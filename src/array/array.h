@@ -261,7 +261,7 @@ void tn_view_measure(struct terrane_array *view);
 /* ---- composing (compose.c) ---- */
 
 struct tn_array_piece {
-    const char *from; /* NULL: room of undefined contents */
+    const char *from;
     size_t bytes;
     struct tn_array_body *body; /* that `from` lies in; NULL: none, it is copied */
     bool keep;                  /* own copies are wanted */

@@ -64,7 +64,7 @@ static struct stretch whole_granules(const struct terrane_space *space, char *to
 static void copy(struct terrane_space *space, char *to, const char *from, size_t bytes,
                  const struct tn_array_piece *piece)
 {
-    if (bytes == 0 || from == NULL)
+    if (bytes == 0)
         return;
     memcpy(to, from, bytes);
     if (piece->body != NULL)

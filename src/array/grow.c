@@ -17,9 +17,11 @@
 /* Bodies below it double. */
 #define DOUBLE_BELOW (1 * TN_MIB)
 
-/* Pages that are brought in at once: at most an eighth of what is there. */
-#define STEP_MIN (64 * TN_KIB)
-#define STEP_MAX (2 * TN_MIB)
+/* Pages that are brought in at once: at most an eighth of what is there, and the rest of the huge
+ * page that it ends in, which the first store there would take anyway. */
+#define STEP_MIN   (64 * TN_KIB)
+#define STEP_MAX   (2 * TN_MIB)
+#define WHOLE_FROM (8 * TN_MIB) /* arrays of this size and more end with whole huge pages */
 
 /* Room in front that a growing array takes at most, beyond an eighth: addresses, but they count for
  * limits. */
@@ -29,9 +31,6 @@ static size_t step_of(size_t bytes)
 {
     return tn_min(tn_max(bytes / 8, STEP_MIN), STEP_MAX);
 }
-
-/* Arrays of this size and more grow by whole huge pages, where they are welcome. */
-#define WHOLE_FROM (8 * TN_MIB)
 
 static bool grows_whole(const struct terrane_array *view)
 {
