@@ -164,7 +164,9 @@ bool tn_view_is_alone(const struct terrane_array *array, size_t from, size_t to)
 
 bool tn_body_unalias(struct tn_array_body *body)
 {
-    if (tn_body_is_aliased(body) && tn_body_is_exclusive(body, 0, body->room.bytes))
+    /* The whole run, of which the room may have been cut: it can grow there again. */
+    if (tn_body_is_aliased(body) &&
+        tn_body_is_exclusive(body, 0, tn_bytes_of_order(body->room.order)))
         atomic_store_explicit(&body->aliased, false, memory_order_relaxed); /* nobody else asks */
     return !tn_body_is_aliased(body);
 }
