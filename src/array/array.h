@@ -160,6 +160,9 @@ struct tn_array_body {
     bool settling; /* memory at its end is about to be given back: nobody can have the tail */
 };
 
+/* Checks invariants I39 to I41 and I44 (audit.c). Locked. */
+void tn_body_audit(const struct tn_array_body *body);
+
 /* Locks what is said of a body, if its arrays are atomic. */
 static inline void tn_body_lock(const struct tn_array_body *body)
 {
@@ -169,6 +172,7 @@ static inline void tn_body_lock(const struct tn_array_body *body)
 
 static inline void tn_body_unlock(const struct tn_array_body *body)
 {
+    tn_audit(tn_body_audit(body));
     if (body->atomic)
         tn_lock_release(&tn_arrays_if_any(body->room.space)->stripes[body->lock]);
 }
