@@ -66,6 +66,7 @@ struct bench_case {
     const char *directory; /* to run in; NULL: the current one */
     unsigned threads;      /* 0: no grouping by threads in the summary */
     unsigned limit_s;      /* the process is killed after this time */
+    size_t warm_bytes;     /* touched before each process at least; 0: what others have used */
     bool is_measured;      /* argv[0] is the worker `measure`, which runs a program */
     char *absent;          /* why it cannot run here; NULL: it can */
     const char *only;      /* the contenders that can do it, comma-separated; NULL: all */

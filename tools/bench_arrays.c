@@ -8,11 +8,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Within this factor of the best is as good as the best: two runs of one program differ as much. */
 #define NOISE 1.05
 
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
+
+#define TURNS_MOST ((uint64_t)64 << 20)
 
 #define PAGE_2M  ((size_t)2 << 20)
 #define PAGE_1G  ((size_t)1 << 30)
@@ -170,6 +173,16 @@ static bool is_without(const struct shape *shape, unsigned size, const char *con
     return false;
 }
 
+/* The first contender of a case would meet memory that the host of a virtual machine has taken
+ * back: huge pages there cost twenty times as much. Versions are two arrays beside the first one;
+ * of what only grows, some are sixteen of at most 64 MiB. */
+static size_t warm_bytes(uint64_t size, bool grows)
+{
+    const uint64_t wanted = grows && size <= TURNS_MOST ? 16 * size : 3 * size;
+    const uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return wanted < ram / 4 ? wanted : ram / 4;
+}
+
 static void add_case(struct bench_plan *plan, const struct shape *shape, unsigned size)
 {
     const struct size *sized = plan->options->quick ? &sizes_quick[size] : &sizes[size];
@@ -182,6 +195,7 @@ static void add_case(struct bench_plan *plan, const struct shape *shape, unsigne
         if (!is_without(shape, size, plan->contenders[i].name))
             text_print(&only, "%s%s", only.length > 0 ? "," : "", plan->contenders[i].name);
     }
+    added->warm_bytes = warm_bytes(strtoull(sized->bytes, NULL, 10), shape->without == 0);
     added->only = only.bytes; /* lives as long as the process */
     free(arguments);
     free(name);

@@ -83,7 +83,7 @@ static bool run_once(struct bench_plan *plan, unsigned case_index, unsigned cont
         fail_row(row, "its report is not one JSON object");
     else if (outcome.has_system_calls)
         bench_row_add(row, "system_calls", (double)outcome.system_calls);
-    if (reading.peak_bytes > *warm_bytes)
+    if (reading.peak_bytes > *warm_bytes && *warm_bytes < WARM_BYTES_MAX)
         *warm_bytes = reading.peak_bytes < WARM_BYTES_MAX ? reading.peak_bytes : WARM_BYTES_MAX;
     const bool interrupted = outcome.interrupted;
     bench_outcome_free(&outcome);
@@ -118,7 +118,8 @@ static void compare_outputs(struct bench_plan *plan, unsigned case_index)
 
 static bool run_case(struct bench_plan *plan, unsigned case_index)
 {
-    size_t warm_bytes = WARM_BYTES_MIN;
+    const size_t asked = plan->cases[case_index].warm_bytes;
+    size_t warm_bytes = asked > WARM_BYTES_MIN ? asked : WARM_BYTES_MIN;
     for (unsigned round = plan->bench->has_warm_up ? 0 : 1; round <= plan->rounds; round++) {
         for (unsigned i = 0; i < plan->contender_count; i++) {
             const unsigned contender = (i + round) % plan->contender_count;
