@@ -340,11 +340,13 @@ static int join_small(struct terrane_array **array, struct terrane_array *second
     return error;
 }
 
-/* Puts the second one behind the first where that lies, if it has room there. */
+/* Puts the second one behind the first where that lies, if it has room there. Not where a file's
+ * space is reserved for that room first: pages that are shown there need none. */
 static bool join_here(struct terrane_array *array, struct terrane_array *second)
 {
     struct tn_array_body *body = array->body;
-    if (body->room.foreign || !tn_array_grow_here(array, tn_view_bytes(second)))
+    if (body->room.foreign || body->room.space->reserve_file ||
+        !tn_array_grow_here(array, tn_view_bytes(second)))
         return false;
     const struct tn_array_piece piece = tn_array_part(second, 0, second->length);
     const bool shares = tn_array_put(&body->room, array->data + tn_view_bytes(array), &piece);
