@@ -200,7 +200,8 @@ static inline int terrane_array_push_front(struct terrane_array **array, const v
 TERRANE_API int terrane_array_resize(struct terrane_array **array, size_t length);
 
 /* Makes room for `front` more units before and `behind` more behind, so that adding them moves
- * nothing and cannot fail. */
+ * nothing and cannot fail, as long as no other version that ends at the same place is added to
+ * first. */
 TERRANE_API int terrane_array_reserve(struct terrane_array **array, size_t front, size_t behind);
 
 /* Puts `count` units before the one at `index` (0 to length), or takes `count` out from there.
@@ -242,11 +243,11 @@ TERRANE_API int terrane_array_move(struct terrane_array **array, struct terrane_
 /* ---- files and processes ---- */
 
 /* An array of the `bytes` of a file from `offset` on, a multiple of the page size. In private
- * spaces the file's pages are mapped, and copied when they are stored to: nothing is read before it
- * is used, nothing is written back, and the file must keep its length as long as the array lives;
- * in others they are read. -EINVAL: `bytes` is no multiple of `unit`, `offset` none of a page, or
- * the file ends before; else what the file gave (-EBADF, -EACCES, -EIO ...). `fd` may be closed
- * afterwards. */
+ * spaces the pages of a file of more than 32 KiB are mapped, and copied when they are stored to:
+ * nothing is read before it is used, nothing is written back, and the file must keep its length as
+ * long as the array lives; else it is read. -EINVAL: `bytes` is no multiple of `unit`, `offset`
+ * none of a page, or the file ends before; else what the file gave (-EBADF, -EACCES, -EIO ...).
+ * `fd` may be closed afterwards. */
 TERRANE_API int terrane_array_from_file(struct terrane_space *space, size_t unit, unsigned flags,
                                         int fd, uint64_t offset, uint64_t bytes,
                                         struct terrane_array **out);

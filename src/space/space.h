@@ -315,11 +315,12 @@ static inline bool tn_run_plain(const struct terrane_space *space, uint32_t bloc
     return (space->buddy.nodes[block].flags & (TN_RUN_REMAPPED | TN_RUN_SHOWN)) == 0;
 }
 
-/* Moves the pages of `bytes` at `from`, the start of a run, to `to`, the start of one in its space;
- * on private spaces `to` may lie anywhere in a run that is not cut. What
- * `from` then shows is undefined: it may only be given back. `to` need not be committed. Both
- * spaces must have the same backing; shared ones must be one space. -ENOMEM (mappings: counted as
- * refusal), -ENOTSUP: nothing changed, the caller copies. */
+/* Moves the pages of `bytes` at `from` to `to`, each inside a run and at multiples of a page, on
+ * shared spaces of a block; on private ones `to` lies in a run that is not cut. A private source
+ * has no pages then and may only be given back; a shared one shows its own until it is given back,
+ * as with an alias. `to` need not be committed. Both spaces must have the same backing; shared ones
+ * must be one space. -ENOMEM (mappings: counted as refusal), -ENOTSUP: nothing changed, the caller
+ * copies. */
 int tn_space_move(struct terrane_space *from_space, char *from, struct terrane_space *to_space,
                   char *to, size_t bytes);
 
