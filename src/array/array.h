@@ -140,9 +140,12 @@ size_t tn_room_granule(const struct terrane_space *space);
 
 /* ---- bodies and views (view.c) ---- */
 
+/* The two ends of a body, or of a view. */
+enum tn_array_end { TN_END_FRONT, TN_END_TAIL, TN_ENDS };
+
 struct tn_array_body {
     struct tn_array_room room; /* changed by the only view, or the one with the tail */
-    size_t low, high;          /* part of the room that views may show, but for the room of those
+    size_t reach[TN_ENDS];     /* part of the room that views may show, but for the room of those
                                   that have its ends; may be more than they do */
     size_t usable;             /* room in front is committed from here on */
     uint32_t views;
@@ -150,7 +153,7 @@ struct tn_array_body {
     struct terrane_array *newest; /* list of the views */
     /* The views that have its ends; NULL: none. Relaxed; changed under the lock. Without it a view
      * asks about itself: only its holder can make that true or false. */
-    struct terrane_array *_Atomic tail, *_Atomic front;
+    struct terrane_array *_Atomic holder[TN_ENDS];
     bool atomic;
     _Atomic bool aliased;      /* other bodies show, or showed, some of its blocks; relaxed: the
                                   blocks that others come to show are not where somebody stores */
@@ -193,14 +196,20 @@ static inline size_t tn_view_high(const struct terrane_array *view)
     return tn_view_low(view) + tn_view_bytes(view);
 }
 
-static inline bool tn_view_has_tail(const struct terrane_array *view)
+static inline size_t tn_view_end(const struct terrane_array *view, enum tn_array_end end)
 {
-    return atomic_load_explicit(&view->body->tail, memory_order_relaxed) == view;
+    return end == TN_END_TAIL ? tn_view_high(view) : tn_view_low(view);
 }
 
-static inline bool tn_view_has_front(const struct terrane_array *view)
+static inline struct terrane_array *tn_body_holder(const struct tn_array_body *body,
+                                                   enum tn_array_end end)
 {
-    return atomic_load_explicit(&view->body->front, memory_order_relaxed) == view;
+    return atomic_load_explicit(&body->holder[end], memory_order_relaxed);
+}
+
+static inline bool tn_view_has(const struct terrane_array *view, enum tn_array_end end)
+{
+    return tn_body_holder(view->body, end) == view;
 }
 
 static inline bool tn_body_is_aliased(const struct tn_array_body *body)
@@ -232,13 +241,12 @@ bool tn_view_is_sole(const struct terrane_array *view);
 
 /* The holder of the only reference takes the end of the body, as far as it is free and nobody
  * else's: limit (or floor) says how much of it is there, perhaps nothing. */
-void tn_view_claim_tail(struct terrane_array *view);
-void tn_view_claim_front(struct terrane_array *view);
+void tn_view_claim(struct terrane_array *view, enum tn_array_end end);
 
-/* A new view of what `view` shows, which takes the tail (or front) over from it; the caller's
+/* A new view of what `view` shows, which takes the end over from it; the caller's
  * reference to `view`, which others hold too, goes into it. False: the end is somebody else's, or
  * there is no memory; nothing changed. */
-bool tn_view_continue(struct terrane_array **view, bool tail);
+bool tn_view_continue(struct terrane_array **view, enum tn_array_end end);
 
 /* The only reference's view becomes [data, data + length units), a part of what it shows. */
 void tn_view_narrow(struct terrane_array *view, char *data, size_t length);

@@ -8,20 +8,20 @@
  */
 static void audit_reach(const struct tn_array_body *body, const struct terrane_array *view)
 {
-    const struct terrane_array *tail = atomic_load_explicit(&body->tail, memory_order_relaxed);
-    const struct terrane_array *front = atomic_load_explicit(&body->front, memory_order_relaxed);
+    const struct terrane_array *tail = tn_body_holder(body, TN_END_TAIL);
+    const struct terrane_array *front = tn_body_holder(body, TN_END_FRONT);
     const size_t low = tn_view_low(view), high = tn_view_high(view);
     tn_check(low <= high && high <= body->room.bytes);
-    tn_check(high <= (tail != NULL ? tn_view_high(tail) : body->high));
-    tn_check(low >= (front != NULL ? tn_view_low(front) : body->low));
+    tn_check(high <= (tail != NULL ? tn_view_high(tail) : body->reach[TN_END_TAIL]));
+    tn_check(low >= (front != NULL ? tn_view_low(front) : body->reach[TN_END_FRONT]));
     tn_check(view->limit == NULL || view == tail);
     tn_check(view->floor == NULL || view == front);
 }
 
 void tn_body_audit(const struct tn_array_body *body)
 {
-    const struct terrane_array *tail = atomic_load_explicit(&body->tail, memory_order_relaxed);
-    const struct terrane_array *front = atomic_load_explicit(&body->front, memory_order_relaxed);
+    const struct terrane_array *tail = tn_body_holder(body, TN_END_TAIL);
+    const struct terrane_array *front = tn_body_holder(body, TN_END_FRONT);
     const struct terrane_array *previous = NULL;
     uint32_t views = 0;
     int ends = (tail == NULL) + (front == NULL);

@@ -131,7 +131,7 @@ static void note_gone(const struct tn_array_piece *piece, size_t before, size_t 
 /* Runs that were cut into pieces cannot say that pages were moved into them. */
 static bool takes_pages(const struct tn_array_room *room)
 {
-    return room->run && (room->space->buddy.nodes[room->block].flags & TN_RUN_CUT) == 0;
+    return room->run && (tn_run_flags(&room->space->buddy.nodes[room->block]) & TN_RUN_CUT) == 0;
 }
 
 /* Puts a piece by page table, but for its edges. False: nothing done. */

@@ -182,7 +182,7 @@ static int extend_in_place(struct terrane_array *view, const struct addition *ad
 /* Whether the only holder's view has so much room behind it in its body. */
 static bool has_behind(const struct terrane_array *view, size_t bytes)
 {
-    return terrane_array_holders(view) == 1 && tn_view_has_tail(view) &&
+    return terrane_array_holders(view) == 1 && tn_view_has(view, TN_END_TAIL) &&
            view->body->room.bytes - tn_view_high(view) >= bytes;
 }
 
@@ -190,7 +190,7 @@ static bool has_behind(const struct terrane_array *view, size_t bytes)
 static size_t room_in_front(const struct terrane_array *view)
 {
     const size_t low = tn_view_low(view);
-    const bool has = terrane_array_holders(view) == 1 && tn_view_has_front(view);
+    const bool has = terrane_array_holders(view) == 1 && tn_view_has(view, TN_END_FRONT);
     return has ? low - tn_min(view->body->usable, low) : 0;
 }
 
@@ -199,25 +199,30 @@ bool tn_array_grow_here(struct terrane_array *view, size_t bytes)
     const struct addition add = {.bytes = bytes, .exact = true};
     if (terrane_array_holders(view) != 1)
         return false;
-    tn_view_claim_tail(view);
-    if (!has_behind(view, bytes) && tn_view_has_tail(view) && extend_in_place(view, &add) == 0)
-        tn_view_claim_tail(view);
+    tn_view_claim(view, TN_END_TAIL);
+    if (!has_behind(view, bytes) && tn_view_has(view, TN_END_TAIL) &&
+        extend_in_place(view, &add) == 0)
+        tn_view_claim(view, TN_END_TAIL);
     return has_behind(view, bytes);
+}
+
+/* Of an array that several hold, a new version goes on where it ends, if it can. */
+static struct terrane_array *go_on(struct terrane_array **array, enum tn_array_end end)
+{
+    if (terrane_array_holders(*array) > 1 && tn_view_continue(array, end))
+        tn_array_count((*array)->body->room.space, TN_ARRAY_SHARED_EXTENSIONS, 1);
+    return *array;
 }
 
 static int make_behind(struct terrane_array **array, const struct addition *add)
 {
-    struct terrane_array *view = *array;
-    if (terrane_array_holders(view) > 1 && tn_view_continue(array, true)) {
-        view = *array;
-        tn_array_count(view->body->room.space, TN_ARRAY_SHARED_EXTENSIONS, 1);
-    }
+    struct terrane_array *view = go_on(array, TN_END_TAIL);
     if (terrane_array_holders(view) == 1) {
-        tn_view_claim_tail(view);
+        tn_view_claim(view, TN_END_TAIL);
         if (has_behind(view, add->bytes))
             return 0;
-        if (tn_view_has_tail(view) && extend_in_place(view, add) == 0) {
-            tn_view_claim_tail(view);
+        if (tn_view_has(view, TN_END_TAIL) && extend_in_place(view, add) == 0) {
+            tn_view_claim(view, TN_END_TAIL);
             if (has_behind(view, add->bytes))
                 return 0;
         }
@@ -274,19 +279,15 @@ static int open_front(struct terrane_array *view, const struct addition *add)
 
 static int make_front(struct terrane_array **array, const struct addition *add)
 {
-    struct terrane_array *view = *array;
-    if (terrane_array_holders(view) > 1 && tn_view_continue(array, false)) {
-        view = *array;
-        tn_array_count(view->body->room.space, TN_ARRAY_SHARED_EXTENSIONS, 1);
-    }
+    struct terrane_array *view = go_on(array, TN_END_FRONT);
     if (terrane_array_holders(view) == 1) {
-        tn_view_claim_front(view);
-        if (tn_view_has_front(view) && tn_view_low(view) >= add->bytes) {
+        tn_view_claim(view, TN_END_FRONT);
+        if (tn_view_has(view, TN_END_FRONT) && tn_view_low(view) >= add->bytes) {
             const int error = open_front(view, add);
             if (error != 0)
                 return error;
-            tn_view_claim_front(view); /* asks whose the blocks are that it has now */
-            if (tn_view_has_front(view))
+            tn_view_claim(view, TN_END_FRONT); /* asks whose the blocks are that it has now */
+            if (tn_view_has(view, TN_END_FRONT))
                 return 0;
         }
     }
@@ -346,7 +347,8 @@ int terrane_array_extend(struct terrane_array **array, size_t count, void **unit
         return error;
     struct terrane_array *view = *array;
     *units = view->data + tn_view_bytes(view);
-    view->length += count;
+    if (count > 0) /* else others may hold it, and read */
+        view->length += count;
     return 0;
 }
 

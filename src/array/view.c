@@ -12,25 +12,18 @@
 /* What is given back at the end of a body saves at least this much. */
 #define SETTLE_MIN_BYTES (64 * TN_KIB)
 
-static struct terrane_array *tail_of(const struct tn_array_body *body)
+/* Locked. */
+static void set_holder(struct tn_array_body *body, enum tn_array_end end,
+                       struct terrane_array *view)
 {
-    return atomic_load_explicit(&body->tail, memory_order_relaxed);
-}
-
-static struct terrane_array *front_of(const struct tn_array_body *body)
-{
-    return atomic_load_explicit(&body->front, memory_order_relaxed);
+    atomic_store_explicit(&body->holder[end], view, memory_order_relaxed);
 }
 
 /* Locked. */
-static void set_tail(struct tn_array_body *body, struct terrane_array *view)
+static void reach_to(struct tn_array_body *body, const struct terrane_array *view)
 {
-    atomic_store_explicit(&body->tail, view, memory_order_relaxed);
-}
-
-static void set_front(struct tn_array_body *body, struct terrane_array *view)
-{
-    atomic_store_explicit(&body->front, view, memory_order_relaxed);
+    body->reach[TN_END_FRONT] = tn_view_low(view);
+    body->reach[TN_END_TAIL] = tn_view_high(view);
 }
 
 /* ---- creation ---- */
@@ -115,8 +108,7 @@ struct terrane_array *tn_view_create(struct tn_array_body *body, uint32_t unit, 
     link_view(body, view);
     if (body->views == 1) {
         view->body = body;
-        body->low = tn_view_low(view);
-        body->high = tn_view_high(view);
+        reach_to(body, view);
     }
     tn_body_unlock(body);
     return view;
@@ -185,44 +177,40 @@ bool tn_body_is_exclusive(const struct tn_array_body *body, size_t from, size_t 
  * that of the tail its length, that of the front its start and its length. Locked. */
 static void find_ends(struct tn_array_body *body)
 {
-    const bool low_known = front_of(body) == NULL;
-    const bool high_known = tail_of(body) == NULL && (front_of(body) == NULL || !body->atomic);
+    const bool front_free = tn_body_holder(body, TN_END_FRONT) == NULL;
+    const bool tail_free = tn_body_holder(body, TN_END_TAIL) == NULL;
+    const bool high_known = tail_free && (front_free || !body->atomic);
     size_t low = SIZE_MAX, high = 0;
     if (body->views > VIEWS_SEARCHED)
         return;
     for (const struct terrane_array *view = body->newest; view != NULL; view = view->next) {
-        if (low_known)
+        if (front_free)
             low = tn_min(low, tn_view_low(view));
         if (high_known)
             high = tn_max(high, tn_view_high(view));
     }
-    if (low_known)
-        body->low = low;
+    if (front_free)
+        body->reach[TN_END_FRONT] = low;
     if (high_known)
-        body->high = high;
+        body->reach[TN_END_TAIL] = high;
 }
 
-/* The view no longer has the ends; they are free from where it ends. Locked. */
-static void let_tail_go(struct terrane_array *view)
+/* The view no longer has the end, which is free from where it ends. Locked. */
+static void let_go(struct terrane_array *view, enum tn_array_end end)
 {
-    struct tn_array_body *body = view->body;
-    if (!tn_view_has_tail(view))
+    char **room = end == TN_END_TAIL ? &view->limit : &view->floor;
+    if (!tn_view_has(view, end))
         return;
-    set_tail(body, NULL);
-    body->high = tn_view_high(view);
-    if (view->limit != NULL) /* else other holders may be reading it */
-        view->limit = NULL;
+    set_holder(view->body, end, NULL);
+    view->body->reach[end] = tn_view_end(view, end);
+    if (*room != NULL) /* else other holders may be reading it */
+        *room = NULL;
 }
 
-static void let_front_go(struct terrane_array *view)
+static void let_both_go(struct terrane_array *view)
 {
-    struct tn_array_body *body = view->body;
-    if (!tn_view_has_front(view))
-        return;
-    set_front(body, NULL);
-    body->low = tn_view_low(view);
-    if (view->floor != NULL)
-        view->floor = NULL;
+    let_go(view, TN_END_TAIL);
+    let_go(view, TN_END_FRONT);
 }
 
 /* ---- the ends ---- */
@@ -230,64 +218,55 @@ static void let_front_go(struct terrane_array *view)
 void tn_view_measure(struct terrane_array *view)
 {
     const struct tn_array_body *body = view->body;
-    if (tn_view_has_tail(view))
+    if (tn_view_has(view, TN_END_TAIL))
         view->limit = body->room.start + body->room.bytes;
-    if (tn_view_has_front(view))
+    if (tn_view_has(view, TN_END_FRONT))
         view->floor = body->room.start + tn_min(body->usable, tn_view_low(view));
 }
 
-void tn_view_claim_tail(struct terrane_array *view)
+/* Takes an end that nobody has, or somebody of the same thread, who does not store just now.
+ * Locked. */
+static void take(struct terrane_array *view, enum tn_array_end end)
 {
     struct tn_array_body *body = view->body;
-    tn_body_lock(body);
-    if (tail_of(body) == NULL && !body->settling && !body->sealed) {
-        if (body->views == 1)
-            body->high = tn_view_high(view);
-        else if (tn_view_high(view) != body->high)
-            find_ends(body);
-        if (tn_view_high(view) == body->high)
-            set_tail(body, view);
-    } else if (tail_of(body) != NULL && tail_of(body) != view && !body->atomic &&
-               tn_view_high(view) == tn_view_high(tail_of(body))) {
-        let_tail_go(tail_of(body)); /* of one thread: it does not store just now */
-        set_tail(body, view);
-    }
-    tn_body_unlock(body);
-    if (tn_view_has_tail(view) &&
-        !tn_body_is_exclusive(body, tn_view_high(view), body->room.bytes)) {
-        tn_body_lock(body);
-        let_tail_go(view);
-        tn_body_unlock(body);
+    struct terrane_array *holder = tn_body_holder(body, end);
+    const size_t mine = tn_view_end(view, end);
+    if (body->settling || body->sealed || holder == view)
+        return;
+    if (holder != NULL && !body->atomic && tn_view_end(holder, end) == mine)
+        let_go(holder, end);
+    else if (holder != NULL)
+        return;
+    else if (body->views == 1)
+        body->reach[end] = mine;
+    else if (body->reach[end] != mine)
+        find_ends(body);
+    if (body->reach[end] == mine)
+        set_holder(body, end, view);
+}
+
+/* Whether no other body shows what the view would store to there. */
+static bool is_free(const struct terrane_array *view, enum tn_array_end end)
+{
+    const struct tn_array_body *body = view->body;
+    return end == TN_END_TAIL ? tn_body_is_exclusive(body, tn_view_high(view), body->room.bytes)
+                              : tn_body_is_exclusive(body, body->usable, tn_view_low(view));
+}
+
+void tn_view_claim(struct terrane_array *view, enum tn_array_end end)
+{
+    tn_body_lock(view->body);
+    take(view, end);
+    tn_body_unlock(view->body);
+    if (tn_view_has(view, end) && !is_free(view, end)) {
+        tn_body_lock(view->body);
+        let_go(view, end);
+        tn_body_unlock(view->body);
     }
     tn_view_measure(view);
 }
 
-void tn_view_claim_front(struct terrane_array *view)
-{
-    struct tn_array_body *body = view->body;
-    tn_body_lock(body);
-    if (front_of(body) == NULL && !body->settling && !body->sealed) {
-        if (body->views == 1)
-            body->low = tn_view_low(view);
-        else if (tn_view_low(view) != body->low)
-            find_ends(body);
-        if (tn_view_low(view) == body->low)
-            set_front(body, view);
-    } else if (front_of(body) != NULL && front_of(body) != view && !body->atomic &&
-               tn_view_low(view) == tn_view_low(front_of(body))) {
-        let_front_go(front_of(body));
-        set_front(body, view);
-    }
-    tn_body_unlock(body);
-    if (tn_view_has_front(view) && !tn_body_is_exclusive(body, body->usable, tn_view_low(view))) {
-        tn_body_lock(body);
-        let_front_go(view);
-        tn_body_unlock(body);
-    }
-    tn_view_measure(view);
-}
-
-bool tn_view_continue(struct terrane_array **array, bool tail)
+bool tn_view_continue(struct terrane_array **array, enum tn_array_end end)
 {
     struct terrane_array *old = *array;
     struct tn_array_body *body = old->body;
@@ -296,16 +275,10 @@ bool tn_view_continue(struct terrane_array **array, bool tail)
     if (view == NULL)
         return false;
     tn_body_lock(body);
-    if (tail)
-        let_tail_go(old); /* its holders are several: nobody stores behind it just now */
-    else
-        let_front_go(old);
+    let_go(old, end); /* its holders are several: nobody stores there just now */
     tn_body_unlock(body);
-    if (tail)
-        tn_view_claim_tail(view);
-    else
-        tn_view_claim_front(view);
-    if (tail ? !tn_view_has_tail(view) : !tn_view_has_front(view)) {
+    tn_view_claim(view, end);
+    if (!tn_view_has(view, end)) {
         terrane_array_release(view);
         return false;
     }
@@ -327,12 +300,13 @@ static bool find_rest(struct tn_array_body *body, struct rest *out)
     if (!body->room.run || body->sealed || body->settling || body->views == 0)
         return false;
     find_ends(body);
-    const size_t shown = tn_max(body->high - tn_min(body->low, body->high), SETTLE_MIN_BYTES);
+    const size_t low = body->reach[TN_END_FRONT], high = body->reach[TN_END_TAIL];
+    const size_t shown = tn_max(high - tn_min(low, high), SETTLE_MIN_BYTES);
     *out = (struct rest){0, 0};
-    if (front_of(body) == NULL && body->low > body->usable + shown)
-        out->low = tn_round_down(body->low, page);
-    if (tail_of(body) == NULL && body->room.bytes > body->high + shown)
-        out->high = tn_round_up(body->high, page);
+    if (tn_body_holder(body, TN_END_FRONT) == NULL && low > body->usable + shown)
+        out->low = tn_round_down(low, page);
+    if (tn_body_holder(body, TN_END_TAIL) == NULL && body->room.bytes > high + shown)
+        out->high = tn_round_up(high, page);
     return out->low != 0 || out->high != 0;
 }
 
@@ -366,8 +340,7 @@ void tn_view_fit(struct terrane_array *view)
     struct tn_array_body *body = view->body;
     struct rest rest;
     tn_body_lock(body);
-    let_tail_go(view);
-    let_front_go(view);
+    let_both_go(view);
     const bool some = find_rest(body, &rest);
     body->settling |= some;
     tn_body_unlock(body);
@@ -381,9 +354,9 @@ void tn_view_narrow(struct terrane_array *view, char *data, size_t length)
     tn_body_lock(body);
     const bool keeps = body->views == 1 && !tn_body_is_aliased(body);
     if (!keeps && data + length * view->unit != view->data + tn_view_bytes(view))
-        let_tail_go(view);
+        let_go(view, TN_END_TAIL);
     if (!keeps && data != view->data)
-        let_front_go(view);
+        let_go(view, TN_END_FRONT);
     view->data = data;
     view->length = length;
     tn_body_unlock(body);
@@ -401,8 +374,8 @@ void tn_view_resettle(struct terrane_array *view, const struct tn_array_place *p
     view->data = place->data;
     view->length = place->length;
     body->usable = tn_view_low(view);
-    set_tail(body, view);
-    set_front(body, view);
+    set_holder(body, TN_END_FRONT, view);
+    set_holder(body, TN_END_TAIL, view);
     tn_body_unlock(body);
     tn_view_measure(view);
 }
@@ -411,8 +384,7 @@ void tn_view_seal(struct terrane_array *view)
 {
     struct tn_array_body *body = view->body;
     tn_body_lock(body);
-    let_tail_go(view);
-    let_front_go(view);
+    let_both_go(view);
     body->sealed = true;
     tn_body_unlock(body);
 }
@@ -424,10 +396,11 @@ static void view_destroy(struct terrane_array *view)
     struct tn_arrays *arrays = tn_arrays_if_any(body->room.space);
     struct rest rest;
     tn_body_lock(body);
-    let_tail_go(view);
-    let_front_go(view);
-    const bool outermost = (tail_of(body) == NULL && tn_view_high(view) >= body->high) ||
-                           (front_of(body) == NULL && tn_view_low(view) <= body->low);
+    let_both_go(view);
+    const bool outermost = (tn_body_holder(body, TN_END_TAIL) == NULL &&
+                            tn_view_high(view) >= body->reach[TN_END_TAIL]) ||
+                           (tn_body_holder(body, TN_END_FRONT) == NULL &&
+                            tn_view_low(view) <= body->reach[TN_END_FRONT]);
     unlink_view(body, view);
     const bool last = body->views == 0 && !body->settling;
     const bool some = (outermost || body->views == VIEWS_SEARCHED) && find_rest(body, &rest);

@@ -83,7 +83,8 @@ static bool take_dirty(struct terrane_space *space, const struct tn_wish *wish, 
     while (!tn_buddy_take_listed(&space->buddy, order, TN_RUN_DIRTY, &found->block)) {
         if (!tn_warm_take_largest(space, order + 1, SIZE_MAX, &block, &larger))
             return false;
-        if (space->buddy.nodes[block].flags != 0) { /* a mapping of its own, not to be divided */
+        if (tn_run_flags(&space->buddy.nodes[block]) !=
+            0) { /* a mapping of its own, not to be divided */
             tn_warm_put(space, block, larger, tn_bytes_of_order(larger));
             return false;
         }
@@ -119,7 +120,7 @@ static bool take(struct terrane_space *space, const struct tn_wish *wish, unsign
 static void give_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
                      enum tn_run_state state)
 {
-    if ((space->buddy.nodes[block].flags & TN_RUN_CUT) != 0)
+    if ((tn_run_flags(&space->buddy.nodes[block]) & TN_RUN_CUT) != 0)
         tn_buddy_give_cut(&space->buddy, block, tn_blocks_of_bytes(bytes), state);
     else
         tn_buddy_give(&space->buddy, block, order, state);
@@ -129,7 +130,7 @@ static void give_run(struct terrane_space *space, uint32_t block, unsigned order
 /* Gives a run to the kernel, piece by piece if it is cut: blocks behind it may be others'. */
 static void retire_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes)
 {
-    if ((space->buddy.nodes[block].flags & TN_RUN_CUT) == 0) {
+    if ((tn_run_flags(&space->buddy.nodes[block]) & TN_RUN_CUT) == 0) {
         tn_space_retire(space, block, order);
         return;
     }
@@ -232,7 +233,7 @@ static int clean_tail(struct terrane_space *space, const struct tn_wish *wish,
 {
     const size_t used = wish->cold ? 0 : wish->bytes;
     const size_t tail = tn_bytes_of_order(run->order) - used;
-    if (run->zero || (space->buddy.nodes[run->block].flags & TN_RUN_CUT) != 0)
+    if (run->zero || (tn_run_flags(&space->buddy.nodes[run->block]) & TN_RUN_CUT) != 0)
         return 0;
     if (!wish->cold && (wish->roomy || run->order == tn_order_of_bytes(wish->bytes)))
         return 0; /* it will need them, or the next one that reuses it may */
@@ -331,7 +332,7 @@ static bool tail_bears_traces(struct terrane_space *space, uint32_t block, unsig
 {
     const size_t used = tn_bytes_of_order(warm_order(space, block, order, bytes));
     const size_t whole = tn_bytes_of_order(order);
-    return used < whole && (space->buddy.nodes[block].flags & TN_RUN_CUT) == 0 &&
+    return used < whole && (tn_run_flags(&space->buddy.nodes[block]) & TN_RUN_CUT) == 0 &&
            bears_traces(space, tn_block_addr(space, block) + used, whole - used);
 }
 
@@ -342,7 +343,7 @@ enum look { LOOK_LATER, LOOK_NOW, LOOK_ALWAYS };
 static enum look keep_run(struct terrane_space *space, uint32_t block, unsigned order, size_t bytes,
                           bool region)
 {
-    const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
+    const bool cut = (tn_run_flags(&space->buddy.nodes[block]) & TN_RUN_CUT) != 0;
     const unsigned used = warm_order(space, block, order, bytes);
     tn_lock_acquire(&space->lock);
     count_back(space, order, bytes);
@@ -419,7 +420,7 @@ void tn_pool_release(struct terrane_space *space, uint32_t block, unsigned order
 {
     if (space->foreign)
         return;
-    const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
+    const bool cut = (tn_run_flags(&space->buddy.nodes[block]) & TN_RUN_CUT) != 0;
     if (!tn_run_plain(space, block) || (cut && tn_run_is_special(space, block)) ||
         tail_bears_traces(space, block, order, bytes)) {
         drop_run(space, block, order, bytes);

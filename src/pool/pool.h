@@ -140,7 +140,7 @@ void tn_pool_count_pressure(struct terrane_space *space);
 static inline bool tn_pool_keepable(const struct terrane_space *space, uint32_t block)
 {
     const uint8_t special = TN_RUN_REMAPPED | TN_RUN_SHOWN | TN_RUN_CUT;
-    return (space->buddy.nodes[block].flags & special) == 0;
+    return (tn_run_flags(&space->buddy.nodes[block]) & special) == 0;
 }
 
 #endif

@@ -22,7 +22,7 @@ static void count_resized(struct terrane_space *space, unsigned from, size_t old
 static uint32_t held_blocks(const struct terrane_space *space, uint32_t block, unsigned order,
                             size_t bytes)
 {
-    const bool cut = (space->buddy.nodes[block].flags & TN_RUN_CUT) != 0;
+    const bool cut = (tn_run_flags(&space->buddy.nodes[block]) & TN_RUN_CUT) != 0;
     return cut ? tn_blocks_of_bytes(bytes) : (uint32_t)1 << order;
 }
 
@@ -31,7 +31,7 @@ static int shrink(struct terrane_space *space, uint32_t block, unsigned order, s
 {
     char *addr = tn_block_addr(space, block);
     struct tn_node *node = &space->buddy.nodes[block]; /* ours alone while the run is used */
-    const bool cut = (node->flags & TN_RUN_CUT) != 0;
+    const bool cut = (tn_run_flags(node) & TN_RUN_CUT) != 0;
     const size_t end = cut ? old_bytes : tn_touched_end(space, block, order, old_bytes);
     const int error = tn_space_discard(space, addr + new_bytes, end - new_bytes);
     if (error != 0)

@@ -70,7 +70,7 @@ static inline uint32_t tn_blocks_of_bytes(size_t bytes)
  * mappings nor of what they cost. */
 static inline bool tn_run_is_special(const struct terrane_space *space, uint32_t block)
 {
-    return (space->buddy.nodes[block].flags & (uint8_t)~TN_RUN_CUT) != 0;
+    return (tn_run_flags(&space->buddy.nodes[block]) & (uint8_t)~TN_RUN_CUT) != 0;
 }
 
 /* ---- locked steps that more than one file of the pool takes ---- */

@@ -46,7 +46,7 @@ static inline size_t tn_touched_end(const struct terrane_space *space, uint32_t 
                                     unsigned order, size_t bytes)
 {
     const struct tn_node *node = &space->buddy.nodes[block]; /* ours alone while the run is used */
-    if ((node->flags & TN_RUN_CUT) != 0)
+    if ((tn_run_flags(node) & TN_RUN_CUT) != 0)
         return (size_t)tn_blocks_of_bytes(bytes) << TN_BLOCK_SHIFT;
     return tn_max(bytes, tn_warm_end(order, node->warm));
 }

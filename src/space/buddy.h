@@ -49,6 +49,13 @@ struct tn_node {
  * afresh. */
 #define TN_RUN_FILE 16
 
+/* Flags of a used run. Others may come to show its pages while its holder asks without the lock;
+ * relaxed, because he does not ask for that. */
+static inline uint8_t tn_run_flags(const struct tn_node *node)
+{
+    return __atomic_load_n(&node->flags, __ATOMIC_RELAXED);
+}
+
 struct tn_buddy {
     struct tn_node *nodes; /* one a block, zero at first, touched as the frontier moves */
     uint32_t block_count;  /* blocks of the window */

@@ -129,7 +129,8 @@ static uint32_t start_of_run(const struct terrane_space *space, uint32_t block)
 void tn_run_note(struct terrane_space *space, uint32_t block, uint8_t flag, unsigned mappings)
 {
     struct tn_node *node = &space->buddy.nodes[start_of_run(space, block)];
-    node->flags |= flag;
+    /* relaxed; pairs with tn_run_flags */
+    __atomic_store_n(&node->flags, (uint8_t)(node->flags | flag), __ATOMIC_RELAXED);
     if (mappings <= (unsigned)(UINT8_MAX - node->extra))
         node->extra = (uint8_t)(node->extra + mappings);
     else /* so many pieces are more than a run can have: it was changed in the same place again */
@@ -300,7 +301,7 @@ void tn_space_want_huge(struct terrane_space *space, uint32_t block, unsigned or
         return;
     size_t wanted = tn_round_down(bytes, TN_HUGE_BYTES);
     /* Of a file no byte more than there is room for; and what was moved shows others' extents. */
-    if (space->backing == TERRANE_BACKING_SCRATCH && space->buddy.nodes[block].flags != 0)
+    if (space->backing == TERRANE_BACKING_SCRATCH && tn_run_flags(&space->buddy.nodes[block]) != 0)
         return;
     if (bytes >= HUGE_TAIL_FROM && space->backing != TERRANE_BACKING_SCRATCH)
         wanted = tn_min(tn_round_up(bytes + bytes / 32, TN_HUGE_BYTES), tn_bytes_of_order(order));

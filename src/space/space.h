@@ -312,7 +312,7 @@ void tn_space_retire(struct terrane_space *space, uint32_t block, unsigned order
  * place. */
 static inline bool tn_run_plain(const struct terrane_space *space, uint32_t block)
 {
-    return (space->buddy.nodes[block].flags & (TN_RUN_REMAPPED | TN_RUN_SHOWN)) == 0;
+    return (tn_run_flags(&space->buddy.nodes[block]) & (TN_RUN_REMAPPED | TN_RUN_SHOWN)) == 0;
 }
 
 /* Moves the pages of `bytes` at `from` to `to`, each inside a run and at multiples of a page, on
