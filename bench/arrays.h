@@ -1,5 +1,5 @@
 /* The benches of arrays: the cases, the clock and the checks, the same for all ways of holding an
- * array. Each worker brings one way, a table of functions, and calls arrays_main.
+ * array. Each worker brings one way, a table of functions, and calls arrays_main or arrays_run.
  *
  *     case=append|prepend   arrays=N, in turns, unit by unit, from nothing to size=BYTES each
  *     case=share            count=N versions, each appended to the one before while that is held;
@@ -439,6 +439,14 @@ static inline int arrays_run(struct worker *worker, const struct arrays_way *way
         worker_fail("this contender has no versions");
     arrays_measure(&bench, run);
     return worker_report(&bench.base);
+}
+
+/* The main of a worker that has no other cases. */
+static inline int arrays_main(int argc, char **argv, const struct arrays_way *way)
+{
+    struct worker worker;
+    worker_init(&worker, argc, argv);
+    return arrays_run(&worker, way);
 }
 
 #endif

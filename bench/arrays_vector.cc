@@ -277,7 +277,5 @@ int main(int argc, char **argv)
         rows_open,  rows_create, rows_push,        rows_push_front, rows_fill,    rows_append,
         rows_write, rows_slice,  rows_concatenate, rows_sum,        rows_release,
     };
-    struct worker worker;
-    worker_init(&worker, argc, argv);
-    return arrays_run(&worker, &way);
+    return arrays_main(argc, argv, &way);
 }

@@ -4,17 +4,6 @@
 . "$(dirname "$0")/../preload/run.bash"
 [ -x "${terrane%/*}/bench/regions_pairs" ] || skip "the workers are not built"
 
-# rows CODE: runs Python CODE with rows[case, contender] and report, the report in the file out.
-rows() {
-    "$python" -c '
-import json, sys
-report = json.load(open("out"))
-rows = {(row["case"], row["contender"]): row for row in report["rows"]}
-def median(case, contender, figure):
-    return rows[case, contender]["figures"][figure]["median"]
-exec(sys.argv[1])' "$1" || fail "$1"
-}
-
 compile keeps.so -shared -fPIC <<'C'
 void free(void *memory) { (void)memory; }
 C

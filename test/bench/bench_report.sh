@@ -4,15 +4,6 @@
 . "$(dirname "$0")/../preload/run.bash"
 [ -x "${terrane%/*}/bench/malloc_order" ] || skip "the workers are not built"
 
-# rows CODE: runs Python CODE with `rows[case, contender]` of the report in the file out.
-rows() {
-    "$python" -c '
-import json, sys
-report = json.load(open("out"))
-rows = {(row["case"], row["contender"]): row for row in report["rows"]}
-exec(sys.argv[1])' "$1" || fail "$1"
-}
-
 export TMPDIR=$work/temporary
 mkdir "$TMPDIR"
 

@@ -68,3 +68,15 @@ with open(sys.argv[1], encoding="utf-8") as file:
 $code
 PYTHON
 }
+
+# rows CODE: runs Python CODE with report, the report of a bench in the file out, its
+# rows[case, contender] and median(case, contender, figure).
+rows() {
+    "$python" -c '
+import json, sys
+report = json.load(open("out"))
+rows = {(row["case"], row["contender"]): row for row in report["rows"]}
+def median(case, contender, figure):
+    return rows[case, contender]["figures"][figure]["median"]
+exec(sys.argv[1])' "$1" || fail "$1"
+}
