@@ -315,6 +315,10 @@ struct tn_array_piece tn_array_part(const struct terrane_array *array, size_t fi
 /* Whether there is room for so many bytes behind the units where they lie, now. */
 bool tn_array_grow_here(struct terrane_array *view, size_t bytes);
 
+/* Ends what was tried with one more reference to `old`, which was the caller's array: he keeps what
+ * became of it, or has `old` back if it failed. */
+void tn_array_settle_attempt(struct terrane_array **array, struct terrane_array *old, int error);
+
 /* Whether all of an array is the start of a run that is its own, which the pool can take elsewhere;
  * and has it do so: the body has no room then, until it or another settles in *out. Errors as at
  * tn_pool_relocate: nothing changed. */

@@ -416,10 +416,8 @@ int terrane_array_seal(struct terrane_array **array)
         error = tn_space_protect(room->space, room->block, room->start, room->bytes, true, false);
     if (error == 0)
         tn_view_seal(*array);
-    if (seen) {
-        terrane_array_release(error != 0 ? *array : old);
-        *array = error != 0 ? old : *array;
-    }
+    if (seen)
+        tn_array_settle_attempt(array, old, error);
     return error;
 }
 

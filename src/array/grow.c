@@ -194,16 +194,21 @@ static size_t room_in_front(const struct terrane_array *view)
     return has ? low - tn_min(view->body->usable, low) : 0;
 }
 
-bool tn_array_grow_here(struct terrane_array *view, size_t bytes)
+/* Whether there is room behind the only holder's view where it lies, now. */
+static bool grow_here(struct terrane_array *view, const struct addition *add)
 {
-    const struct addition add = {.bytes = bytes, .exact = true};
     if (terrane_array_holders(view) != 1)
         return false;
     tn_view_claim(view, TN_END_TAIL);
-    if (!has_behind(view, bytes) && tn_view_has(view, TN_END_TAIL) &&
-        extend_in_place(view, &add) == 0)
+    if (!has_behind(view, add->bytes) && tn_view_has(view, TN_END_TAIL) &&
+        extend_in_place(view, add) == 0)
         tn_view_claim(view, TN_END_TAIL);
-    return has_behind(view, bytes);
+    return has_behind(view, add->bytes);
+}
+
+bool tn_array_grow_here(struct terrane_array *view, size_t bytes)
+{
+    return grow_here(view, &(struct addition){.bytes = bytes, .exact = true});
 }
 
 /* Of an array that several hold, a new version goes on where it ends, if it can. */
@@ -217,16 +222,8 @@ static struct terrane_array *go_on(struct terrane_array **array, enum tn_array_e
 static int make_behind(struct terrane_array **array, const struct addition *add)
 {
     struct terrane_array *view = go_on(array, TN_END_TAIL);
-    if (terrane_array_holders(view) == 1) {
-        tn_view_claim(view, TN_END_TAIL);
-        if (has_behind(view, add->bytes))
-            return 0;
-        if (tn_view_has(view, TN_END_TAIL) && extend_in_place(view, add) == 0) {
-            tn_view_claim(view, TN_END_TAIL);
-            if (has_behind(view, add->bytes))
-                return 0;
-        }
-    }
+    if (grow_here(view, add))
+        return 0;
     const size_t total = tn_view_bytes(view) + add->bytes;
     const size_t more = add->exact ? 0 : ahead(total);
     if (tn_array_suits_pool(view)) {
@@ -314,6 +311,13 @@ static int addition_of(const struct terrane_array *view, size_t count, bool exac
     return view->body->room.space->foreign ? -EPERM : 0;
 }
 
+void tn_array_settle_attempt(struct terrane_array **array, struct terrane_array *old, int error)
+{
+    terrane_array_release(error != 0 ? *array : old);
+    if (error != 0)
+        *array = old;
+}
+
 /* Room at one end or both. What several hold becomes a new version on the way, before it is known
  * whether there is room; if there is none the caller has his reference back. */
 static int make_room(struct terrane_array **array, const struct addition *in_front,
@@ -330,10 +334,8 @@ static int make_room(struct terrane_array **array, const struct addition *in_fro
         error = make_behind(array, behind);
     if (error == 0 && in_front != NULL)
         error = make_front(array, in_front);
-    if (shared) {
-        terrane_array_release(error != 0 ? *array : old);
-        *array = error != 0 ? old : *array;
-    }
+    if (shared)
+        tn_array_settle_attempt(array, old, error);
     return error;
 }
 

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-/* The same of larger ones. */
+/* Orders of addresses that runs of 2 MiB and more take beyond what their bytes need. */
 #define SLACK 2
 
 size_t tn_room_granule(const struct terrane_space *space)
